@@ -1,0 +1,1 @@
+# The program: one verb per file.

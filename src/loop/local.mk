@@ -1,0 +1,1 @@
+libpail_la_SOURCES +=
