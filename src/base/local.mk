@@ -1,1 +1,9 @@
-libpail_la_SOURCES +=
+libpail_la_SOURCES += \
+	src/base/buf.c src/base/buf.h \
+	src/base/byteorder.h \
+	src/base/clock.h \
+	src/base/err.c src/base/err.h \
+	src/base/list.h \
+	src/base/log.c src/base/log.h \
+	src/base/must.c src/base/must.h \
+	src/base/strbuf.c src/base/strbuf.h

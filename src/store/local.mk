@@ -1,1 +1,1 @@
-libpail_la_SOURCES +=
+libpail_la_SOURCES += src/store/store.h src/store/open.h

@@ -1,7 +1,7 @@
 # Unit tests: cmocka programs, in folders that mirror src/.  Each folder has
 # its own local.mk which adds to check_PROGRAMS and TESTS and sets
-# NAME_SOURCES and NAME_LDADD = $(UNIT_LDADD).
-UNIT_LDADD = libpail.la $(CMOCKA_LIBS)
+# NAME_SOURCES and NAME_LDADD = $(UNIT_LIBS).
+UNIT_LIBS = libpail.la $(CMOCKA_LIBS)
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/tests
 
 if CMOCKA

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOOP_LOOP_H
+#define LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+/*
+ * The event loop: one thread, epoll, timers, deferred tasks and a mailbox.
+ *
+ * A loop belongs to the thread that runs it; every function here except
+ * loop_post is called on that thread (or before the first run).  Callbacks run
+ * one at a time and must not block.  All structs here are embedded in, and
+ * owned by, their user; while one is armed the loop borrows it.
+ *
+ * A turn of the loop: tasks that were deferred or posted, then timers that are
+ * due, then "before wait" hooks, then epoll, then the callbacks of ready
+ * descriptors.
+ */
+struct err;
+struct loop;
+
+/* virtual_time: for simulations.  When nothing else is left to do the clock
+ * jumps to the next timer instead of waiting; it starts at 1 s. */
+struct loop *loop_new(struct err *e);
+struct loop *loop_new_virtual(struct err *e);
+/* Nothing may be armed any more; accepts NULL. */
+void loop_free(struct loop *l);
+
+/* Run turns until loop_stop.  0, or a negative errno of epoll. */
+int loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+/* Run turns until *done is true (the synchronous tools' way to wait). */
+int loop_run_until(struct loop *l, const bool *done);
+
+/* The thread that runs l is the caller's (true as well before any run). */
+bool loop_is_mine(const struct loop *l);
+
+/* Monotonic time, read once per turn. */
+int64_t loop_now(const struct loop *l);
+
+/* --- descriptors ------------------------------------------------------- */
+struct loop_fd {
+	/* events: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP that are ready. */
+	void (*ready)(struct loop_fd *w, uint32_t events);
+	int fd;
+	uint32_t events; /* level-triggered; 0 while not armed */
+	struct loop *loop;
+};
+
+/* Begin to watch.  -ENOMEM, -EPERM (a file that cannot be polled) ... */
+int loop_fd_add(
+    struct loop *l, struct loop_fd *w, int fd, uint32_t events);
+int loop_fd_set(struct loop_fd *w, uint32_t events);
+/* Stop watching; before the descriptor is closed.  From inside any callback,
+ * its own too: a pending ready() of this turn is then not called. */
+void loop_fd_del(struct loop_fd *w);
+
+/* --- timers -------------------------------------------------------------- */
+struct loop_timer {
+	void (*fire)(struct loop_timer *t);
+	int64_t due_ns;
+	struct loop *loop; /* NULL while not armed */
+	uint32_t slot;	   /* in the heap */
+};
+
+/* Fire once at due_ns (as loop_now counts), on a later turn.  An armed timer
+ * is moved.  -ENOMEM only when more timers are armed than ever before. */
+int loop_timer_set(struct loop *l, struct loop_timer *t, int64_t due_ns);
+void loop_timer_cancel(struct loop_timer *t); /* harmless if not armed */
+static inline bool
+loop_timer_armed(const struct loop_timer *t)
+{
+	return t->loop != NULL;
+}
+
+/* --- tasks --------------------------------------------------------------- */
+struct loop_task {
+	void (*run)(struct loop_task *t);
+	struct loop_task *next;
+	bool queued;
+};
+
+/* Run t soon, in order, never from inside this call.  Cannot fail.  A task
+ * that is queued already stays where it is. */
+void loop_defer(struct loop *l, struct loop_task *t);
+/* The same from any thread; wakes the loop. */
+void loop_post(struct loop *l, struct loop_task *t);
+
+/* Run before every wait, for those who collect work in a turn to hand it to
+ * the kernel at once (io_uring). */
+struct loop_hook {
+	void (*run)(struct loop_hook *h);
+	struct list link;
+};
+void loop_hook_add(struct loop *l, struct loop_hook *h);
+void loop_hook_del(struct loop_hook *h);
+
+/* --- signals -------------------------------------------------------------- */
+struct loop_signal {
+	void (*caught)(struct loop_signal *s, int signo);
+	struct loop_fd watch; /* of a signalfd */
+};
+/* Receive these signals by the loop (they are blocked in this thread, so call
+ * it before other threads are started).  signos ends with 0. */
+int loop_signal_add(struct loop *l, struct loop_signal *s, const int *signos,
+    struct err *e);
+void loop_signal_del(struct loop_signal *s);
+
+#endif

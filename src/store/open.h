@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_OPEN_H
+#define STORE_OPEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Stores by URL:
+ *
+ *   s3://BUCKET[/PREFIX][?endpoint=URL&region=R&style=path|host&profile=P...]
+ *   dir:PATH[?volume=NAME]       a directory of files
+ *   mem:[NAME]                   in memory, for tests
+ *
+ * A URL is split here once; what is left for the store itself is its
+ * parameters.  The prefix belongs to the layout, not to the store.
+ */
+struct err;
+struct fileio;
+struct loop;
+struct s3_config;
+struct stat_set;
+struct store;
+struct work_pool;
+
+struct url {
+	char *text;   /* as given, for messages */
+	char *scheme; /* "s3", "dir", "mem" */
+	char *path;   /* the bucket, the directory, the name */
+	char *prefix; /* of every key: "", or it ends in "/" */
+	struct url_param {
+		char *name, *value; /* percent-decoded */
+	} *params;
+	unsigned nparams;
+};
+
+/* -EINVAL with a sentence that names what is wrong, and the schemes. */
+int url_parse(struct url *u, const char *text, struct err *e);
+void url_fini(struct url *u);
+/* The last value given, or NULL. */
+const char *url_param(const struct url *u, const char *name);
+
+/* What a store may use of the process; all outlive it. */
+struct store_env {
+	struct loop *loop;
+	struct work_pool *pool;
+	struct fileio *fileio;
+	/* Defaults for s3: stores; URL parameters come first.  May be NULL. */
+	const struct s3_config *s3;
+};
+
+/*
+ * Open the bare leaf that u names.  Does no I/O to an s3 server (the first
+ * request finds out); -ENOENT for a dir: that does not exist (it is created
+ * if create).  Parameters that the scheme does not know are refused.
+ */
+int store_open(const struct store_env *env, const struct url *u, bool create,
+    struct store **out, struct err *e);
+
+/* The stack that volumes use: stat, limit and retry over the leaf s, which is
+ * taken (freed on failure too). */
+struct store_tuning {
+	unsigned max_inflight;	 /* 0: 256 or what the store says */
+	int64_t retry_deadline_ns; /* give up a request after; 0: 30 s */
+	int64_t request_timeout_ns; /* of one try; 0: 15 s */
+};
+int store_stack(struct store *s, const struct store_tuning *t,
+    struct stat_set *stats, struct store **out, struct err *e);
+
+#endif
