@@ -1,1 +1,1 @@
-libpail_la_SOURCES +=
+libpail_la_SOURCES += src/layout/layout.h

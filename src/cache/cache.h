@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "loop/loop.h"
+
+/*
+ * The block cache: block states, write-back, read-ahead, and the barrier.
+ *
+ *  C1. A read sees every write that was acknowledged before it was submitted.
+ *  C2. A partial write never waits for a GET (unless it begins or ends inside
+ *      a sector of 512 bytes that is not here).
+ *  C3. Never two uploads of one block in flight; an upload is not aborted by a
+ *      new write; what was written meanwhile goes out with the next one.
+ *  C4. FLUSH completes with 0 only when every write and zeroing that was
+ *      acknowledged before it was submitted is durable in the store; uploads
+ *      in flight are waited for.
+ *  C5. A write whose upload failed stays here, dirty, and is tried again; each
+ *      FLUSH fails until it is safe.
+ *  C6. Memory stays within the configured size: clean data is dropped,
+ *      writers are slowed smoothly, and then wait.
+ *  C7. A reader that somebody waits for goes before write-back, write-back
+ *      before read-ahead.
+ *
+ * Everything runs on the loop of the layout's store.
+ */
+struct buf;
+struct cache;
+struct layout;
+struct stat_set;
+
+enum cache_op {
+	CACHE_READ,
+	CACHE_WRITE,
+	CACHE_ZERO, /* the range reads as zeros; whole blocks are erased */
+	CACHE_FLUSH
+};
+
+/* READ, WRITE: a range of one block.  ZERO: may cover many blocks. */
+struct cache_req {
+	/* By the caller; borrowed until done. */
+	enum cache_op op;
+	uint64_t block;
+	uint32_t off; /* bytes, any alignment */
+	uint64_t len;
+	const void *src; /* WRITE: len bytes, borrowed until done */
+	uint64_t stream; /* READ: who reads (file handle), for read-ahead */
+	void (*done)(struct cache_req *r); /* once, never inside submit */
+	void *arg;
+
+	/* The answer. */
+	int rc;
+	struct err err;
+	/* READ: len bytes at data, which stay as they are until
+	 * cache_req_fini; buf holds them (NULL: static zeros). */
+	const uint8_t *data;
+	struct buf *buf;
+
+	/* private */
+	struct cache *cache;
+	struct loop_task task;
+	struct list link;
+	uint64_t seq;
+	int64_t start_ns;
+	unsigned nwait;
+};
+
+void cache_submit(struct cache *c, struct cache_req *r);
+void cache_req_fini(struct cache_req *r); /* drops buf */
+
+struct cache_params {
+	uint64_t size;	    /* bytes of block data in memory; 0: 256 MiB */
+	uint64_t dirty_max; /* bytes; 0: three quarters of size */
+	int64_t write_delay_ns; /* a dirty block may wait so long for more */
+	unsigned uploads;   /* at once; 0: 64 */
+	unsigned readahead; /* bytes ahead at most, per stream; 0: adaptive
+			     * up to a quarter of size; 1: none */
+	int64_t error_deadline_ns; /* with uploads failing for so long, writes
+				    * that would have to wait fail (-EIO) */
+};
+void cache_params_init(struct cache_params *p);
+
+int cache_open(struct layout *l, const struct cache_params *p,
+    struct stat_set *stats, struct cache **out, struct err *e);
+
+struct cache_status {
+	uint64_t dirty_bytes, clean_bytes, memory_bytes;
+	uint64_t dirty_blocks, uploading_blocks;
+	int64_t oldest_dirty_ns; /* age; 0: nothing is dirty */
+	int rc;			 /* of the last upload that failed, if data of
+				  * it is not safe yet; else 0 */
+	struct err err;
+};
+void cache_get_status(const struct cache *c, struct cache_status *s);
+
+/* Drop every clean byte (a fresh look at the store). */
+void cache_drop_clean(struct cache *c);
+
+/* No request in flight.  Dirty data is given up: flush first.  Accepts NULL. */
+void cache_free(struct cache *c);
+
+#endif

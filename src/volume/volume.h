@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VOLUME_VOLUME_H
+#define VOLUME_VOLUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "cache/cache.h"
+#include "layout/layout.h"
+#include "loop/loop.h"
+#include "store/open.h"
+
+/*
+ * A volume: the disk.  Byte ranges in, blocks out.  Here the stack is put
+ * together: store, its filters, layout, cache.
+ *
+ * Requests may be of any size and alignment and run at once; overlapping ones
+ * that are in flight together may take effect in any order, as on a disk.
+ * Everything runs on one loop.
+ */
+struct store;
+struct volume;
+
+enum volume_op {
+	VOLUME_READ,
+	VOLUME_WRITE,
+	VOLUME_ZERO,	/* reads as zeros afterwards; objects go */
+	VOLUME_FLUSH	/* a barrier; cache.h C4 */
+};
+
+struct volume_req {
+	/* By the caller; borrowed until done. */
+	enum volume_op op;
+	uint64_t off, len; /* within the volume, else -EINVAL */
+	const void *src;   /* WRITE: len bytes, borrowed until done */
+	bool fua;	   /* WRITE, ZERO: done means durable */
+	uint64_t stream;   /* READ: who reads, for read-ahead */
+	void (*done)(struct volume_req *r); /* once, never inside submit */
+	void *arg;
+
+	/* The answer. */
+	int rc;
+	struct err err;
+	/* READ: the bytes, in order, until volume_req_fini. */
+	struct iovec *iov;
+	unsigned niov;
+
+	/* private */
+	struct volume *volume;
+	void *priv;
+	unsigned pending;
+	struct list link;
+};
+
+void volume_submit(struct volume *v, struct volume_req *r);
+void volume_req_fini(struct volume_req *r);
+
+struct volume_params {
+	struct layout_params layout;
+	struct cache_params cache;
+	struct store_tuning store;
+};
+void volume_params_init(struct volume_params *p);
+
+/*
+ * Open (or create, layout.create) the volume that a URL names.  Runs the loop
+ * until it is there; fails within seconds, with a sentence, for what will not
+ * change by waiting.  url is borrowed during the call.
+ */
+int volume_open(const struct store_env *env, const char *url,
+    const struct volume_params *p, struct volume **out, struct err *e);
+
+/* Over a store that is open already (tests): takes s. */
+int volume_open_store(const struct store_env *env, struct store *s,
+    const char *prefix, const char *salt_bucket,
+    const struct volume_params *p, struct volume **out, struct err *e);
+
+/*
+ * Close: flush, give up the lease, free.  With give_up, what cannot be written
+ * is lost, and the lease stays so that the next one who mounts is told.
+ * Returns the error of the flush or of the lease; v is gone in any case
+ * except when the flush failed and give_up is false: then v is as before.
+ */
+int volume_close(struct volume *v, bool give_up, struct err *e);
+
+/* What is below, for status and for tools. */
+struct layout *volume_layout(struct volume *v);
+struct cache *volume_cache(struct volume *v);
+struct stat_set *volume_stats(struct volume *v);
+struct loop *volume_loop(struct volume *v);
+const char *volume_url(const struct volume *v);
+uint64_t volume_size(const struct volume *v);
+uint32_t volume_block_size(const struct volume *v);
+
+/* SEEK_DATA, SEEK_HOLE: the next offset >= off of that kind; -ENXIO as
+ * lseek(2).  Dirty data not yet in the store counts as data. */
+int64_t volume_seek(struct volume *v, uint64_t off, bool data);
+/* Bytes that take up space (whole blocks), for st_blocks. */
+uint64_t volume_used(struct volume *v);
+
+/* The synchronous facade for tools and tests: dst/src of len bytes. */
+int volume_read_wait(
+    struct volume *v, uint64_t off, void *dst, uint64_t len, struct err *e);
+int volume_write_wait(struct volume *v, uint64_t off, const void *src,
+    uint64_t len, struct err *e);
+int volume_zero_wait(
+    struct volume *v, uint64_t off, uint64_t len, struct err *e);
+int volume_flush_wait(struct volume *v, struct err *e);
+
+#endif
