@@ -69,6 +69,9 @@ struct meta;
 struct meta *meta_new(void);
 struct meta *meta_ref(struct meta *m);
 void meta_unref(struct meta *m); /* accepts NULL */
+/* Both are copied; a name that is there gets the new value.  Only by the one
+ * holder of m.  -EINVAL: not such a name or value; -E2BIG: META_MAX; -ENOMEM. */
+#define META_MAX 8192 /* bytes of all names and values, with their NULs */
 int meta_add(struct meta *m, const char *name, const char *value);
 /* NULL if there is none; valid as long as m.  m may be NULL. */
 const char *meta_get(const struct meta *m, const char *name);
@@ -200,6 +203,7 @@ struct store { /* the head of every store's own struct */
 	char *url;	     /* for messages: "s3://bucket/prefix" */
 	struct store *below; /* a filter's */
 	unsigned inflight;   /* kept by the dispatch */
+	unsigned calls;	     /* the same: submits and cancels under way (W2) */
 };
 
 /* For the users of stores. */
@@ -226,6 +230,10 @@ void store_req_move_answer(struct store_req *up, struct store_req *down);
  * its rc, with the sentence in e.
  */
 int store_run(struct store *s, struct store_req *r, struct err *e);
+
+/* "GET", "PUT" ... */
+const char *store_op_name(enum store_op op);
+#define STORE_NOPS (STORE_SYNC + 1)
 
 /* rc may turn into success if the same is asked again. */
 bool store_rc_transient(int rc);
