@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+/*
+ * The program: one verb per file, each a struct verb in the table of main.c.
+ *
+ * A verb parses its own arguments, prints its answer on standard output and
+ * what went wrong, once, on standard error ("pail VERB: SENTENCE"), and
+ * returns the exit status.
+ */
+struct err;
+
+enum cli_status {
+	CLI_OK = 0,
+	CLI_FAILED = 1, /* it did not work, or what was checked is not well */
+	CLI_USAGE = 2	/* the command line makes no sense */
+};
+
+struct verb {
+	const char *name;
+	const char *summary; /* half a line for pail --help */
+	/* argv[0] is the verb's name; argv[argc] is NULL. */
+	int (*run)(int argc, char **argv);
+};
+
+/* NULL if there is none of that name. */
+const struct verb *cli_verb(const char *name);
+/* All of them, in the order of the help; ends with a NULL. */
+const struct verb *const *cli_verbs(void);
+
+/* Print "pail VERB: SENTENCE" on standard error; returns CLI_FAILED. */
+int cli_fail(const char *verb, const struct err *e);
+/* The same with a format and a hint at --help; returns CLI_USAGE. */
+__attribute__((format(printf, 2, 3))) int cli_usage(
+    const char *verb, const char *fmt, ...);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The program's beginning: which verb is meant, and the help that lists them.
+ *
+ * Standard output and error are checked at the end: an answer that could not
+ * be written (a full disk below a pipe) is a failure.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "cli/cli.h"
+
+static const struct verb *const verbs[] = {
+	NULL,
+};
+
+const struct verb *
+cli_verb(const char *name)
+{
+	for (const struct verb *const *v = verbs; *v != NULL; v++)
+		if (strcmp((*v)->name, name) == 0)
+			return *v;
+	return NULL;
+}
+
+const struct verb *const *
+cli_verbs(void)
+{
+	return verbs;
+}
+
+int
+cli_fail(const char *verb, const struct err *e)
+{
+	fprintf(stderr, "pail %s: %s\n", verb, err_text(e));
+	return CLI_FAILED;
+}
+
+int
+cli_usage(const char *verb, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "pail %s: ", verb);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry 'pail %s --help'.\n", verb);
+	return CLI_USAGE;
+}
+
+static void
+print_help(FILE *f)
+{
+	fprintf(f,
+	    "Usage: pail VERB [OPTIONS] ARGUMENTS\n"
+	    "A disk in a bucket.\n\n"
+	    "Verbs:\n");
+	for (const struct verb *const *v = verbs; *v != NULL; v++)
+		fprintf(f, "  %-9s %s\n", (*v)->name, (*v)->summary);
+	fprintf(f,
+	    "\n'pail VERB --help' tells more of each, 'man pail' all of it.\n"
+	    "\nExamples:\n"
+	    "  pail mount --size 1T s3://bucket/disk /mnt/disk\n"
+	    "  mkfs.ext4 /mnt/disk/file && mount -o loop /mnt/disk/file /mnt/fs\n"
+	    "  umount /mnt/fs && pail unmount /mnt/disk\n");
+}
+
+static int
+run_by_verb(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return CLI_USAGE;
+	}
+	const char *name = argv[1];
+
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0 ||
+	    strcmp(name, "version") == 0) {
+		printf("pail %s\n", PACKAGE_VERSION);
+		return CLI_OK;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+	    strcmp(name, "help") == 0) {
+		const struct verb *v = argc > 2 ? cli_verb(argv[2]) : NULL;
+		char help[] = "--help";
+
+		if (v != NULL)
+			return v->run(
+			    2, (char *[]){ argv[2], help, NULL });
+		print_help(stdout);
+		return CLI_OK;
+	}
+	const struct verb *v = cli_verb(name);
+
+	if (v == NULL) {
+		fprintf(stderr,
+		    "pail: there is no verb '%s'; 'pail --help' lists them\n",
+		    name);
+		return CLI_USAGE;
+	}
+	return v->run(argc - 1, argv + 1);
+}
+
+int
+main(int argc, char **argv)
+{
+	int status = run_by_verb(argc, argv);
+
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "pail: writing the answer: %s\n",
+		    strerror(errno));
+		if (status == CLI_OK)
+			status = CLI_FAILED;
+	}
+	return status;
+}
