@@ -1,1 +1,12 @@
-# see docs/testing.md
+# The bench's own tools; tests/integration uses delayproxy as well.  Not
+# installed.  See docs/testing.md.
+noinst_PROGRAMS += tests/bench/delayproxy tests/bench/loader \
+	tests/bench/nullfuse
+
+tests_bench_delayproxy_SOURCES = tests/bench/delayproxy.c
+
+tests_bench_loader_SOURCES = tests/bench/loader.c
+tests_bench_loader_LDADD = $(CURL_LIBS)
+
+tests_bench_nullfuse_SOURCES = tests/bench/nullfuse.c
+tests_bench_nullfuse_LDADD = $(FUSE_LIBS)

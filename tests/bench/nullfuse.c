@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nullfuse: a FUSE file with nothing behind it.  The ceiling for the bench:
+ * no program that serves one file by FUSE with one thread can be faster.
+ *
+ *	nullfuse -s BYTES DIR	in the foreground, until DIR is unmounted
+ *
+ * DIR/file has the size given; reads answer zeros, writes are accepted and
+ * forgotten, fsync does nothing.
+ *
+ * How: libfuse's low-level session without its own loop.  The device is
+ * non-blocking; each time epoll says that it is readable, requests are taken
+ * from it and answered on the spot until there is none left.  Reads answer
+ * from one buffer that is never written.
+ */
+#define _GNU_SOURCE
+#define FUSE_USE_VERSION 314
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum {
+	FILE_INO = 2,
+	MOST = 1 << 20,		/* largest read or write */
+};
+
+static const char zeros[MOST];
+static long long file_size = 1LL << 30;
+static const double forever = 86400.0;
+
+static bool
+stat_of(fuse_ino_t ino, struct stat *st)
+{
+	memset(st, 0, sizeof(*st));
+	st->st_ino = ino;
+	st->st_nlink = 1;
+	if (ino == FUSE_ROOT_ID) {
+		st->st_mode = S_IFDIR | 0755;
+		return true;
+	}
+	st->st_mode = S_IFREG | 0600;
+	st->st_size = file_size;
+	return ino == FILE_INO;
+}
+
+static void
+null_init(void *arg, struct fuse_conn_info *conn)
+{
+	conn->max_write = MOST;
+	conn->max_read = MOST;
+	conn->max_readahead = MOST;
+	conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
+}
+
+static void
+null_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param e = { .ino = FILE_INO,
+		.attr_timeout = forever, .entry_timeout = forever };
+
+	if (parent != FUSE_ROOT_ID || strcmp(name, "file") != 0) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
+	stat_of(FILE_INO, &e.attr);
+	fuse_reply_entry(req, &e);
+}
+
+static void
+null_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	if (stat_of(ino, &st))
+		fuse_reply_attr(req, &st, forever);
+	else
+		fuse_reply_err(req, ENOENT);
+}
+
+static void
+null_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+    struct fuse_file_info *fi)
+{
+	null_getattr(req, ino, fi);
+}
+
+static void
+null_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	fuse_reply_open(req, fi);
+}
+
+static void
+null_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+    struct fuse_file_info *fi)
+{
+	if (off >= file_size)
+		size = 0;
+	else if ((long long)size > file_size - off)
+		size = file_size - off;
+	fuse_reply_buf(req, zeros, size < MOST ? size : MOST);
+}
+
+static void
+null_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
+    off_t off, struct fuse_file_info *fi)
+{
+	fuse_reply_write(req, size);
+}
+
+static void
+null_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
+    struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, 0);
+}
+
+static const struct fuse_lowlevel_ops ops = {
+	.init = null_init,
+	.lookup = null_lookup,
+	.getattr = null_getattr,
+	.setattr = null_setattr,
+	.open = null_open,
+	.read = null_read,
+	.write = null_write,
+	.fsync = null_fsync,
+};
+
+static int
+serve(struct fuse_session *se)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	struct fuse_buf buf = { 0 };
+	int fd = fuse_session_fd(se);
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	int rc = 0;
+
+	if (ep < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+	    epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) < 0) {
+		perror("nullfuse: epoll");
+		return 1;
+	}
+	while (!fuse_session_exited(se)) {
+		rc = fuse_session_receive_buf(se, &buf);
+		if (rc == -EAGAIN || rc == -EINTR) {
+			epoll_wait(ep, &e, 1, -1);
+			continue;
+		}
+		if (rc <= 0)
+			break;
+		fuse_session_process_buf(se, &buf);
+	}
+	free(buf.mem);
+	close(ep);
+	return rc < 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *se;
+	int opt, rc = 1;
+
+	while ((opt = getopt(argc, argv, "s:")) != -1) {
+		if (opt != 's')
+			return 2;
+		file_size = atoll(optarg);
+	}
+	if (optind != argc - 1) {
+		fprintf(stderr, "usage: nullfuse -s BYTES DIR\n");
+		return 2;
+	}
+	if (fuse_opt_add_arg(&args, argv[0]) < 0 ||
+	    fuse_opt_add_arg(&args, "-ofsname=nullfuse,max_read=1048576") < 0)
+		return 1;
+	se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	if (se == NULL)
+		return 1;
+	if (fuse_set_signal_handlers(se) == 0) {
+		if (fuse_session_mount(se, argv[optind]) == 0) {
+			rc = serve(se);
+			fuse_session_unmount(se);
+		}
+		fuse_remove_signal_handlers(se);
+	}
+	fuse_session_destroy(se);
+	fuse_opt_free_args(&args);
+	return rc;
+}
