@@ -13,7 +13,10 @@
  *   mem:[NAME]                   in memory, for tests
  *
  * A URL is split here once; what is left for the store itself is its
- * parameters.  The prefix belongs to the layout, not to the store.
+ * parameters.  The prefix belongs to the layout, not to the store: that of s3
+ * is what follows the bucket, that of dir and mem is "NAME/" from volume=NAME.
+ * Bytes that mean something here (% ? & and, in a bucket, /) and any others
+ * may be written %XX.
  */
 struct err;
 struct fileio;

@@ -79,14 +79,6 @@ store_req_fini(struct store_req *r)
 	req_drop_answer(r);
 }
 
-void
-store_page_fini(struct store_page *p)
-{
-	free(p->v);
-	free(p->mem);
-	memset(p, 0, sizeof(*p));
-}
-
 static void
 req_reset_answer(struct store_req *r)
 {

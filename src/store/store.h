@@ -219,6 +219,10 @@ void store_complete_later(struct store_req *r, int rc);
 int store_head_init(struct store *s, const struct store_ops *ops,
     struct loop *l, const char *url);
 void store_head_fini(struct store *s);
+/* For LIST: append a key (copied) to a page, and return its entry, zeroed but
+ * for the key and valid until the next addition; NULL: no memory. */
+struct store_entry *store_page_add(struct store_page *p, const char *key,
+    size_t len);
 /* Copy what a filter's own request asks (up) into one for below, and the
  * answer back (moving got_meta and page). */
 void store_req_copy_question(struct store_req *down,

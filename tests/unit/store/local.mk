@@ -1,1 +1,11 @@
 # unit tests of src/store
+store_unit = tests/unit/store/url tests/unit/store/meta
+check_PROGRAMS += $(store_unit)
+TESTS += $(store_unit)
+
+tests_unit_store_url_SOURCES = tests/unit/store/url.c
+tests_unit_store_url_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_url_LDADD = $(UNIT_LIBS)
+tests_unit_store_meta_SOURCES = tests/unit/store/meta.c
+tests_unit_store_meta_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_meta_LDADD = $(UNIT_LIBS)
