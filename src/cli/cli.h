@@ -2,6 +2,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include "cli/exit.h"
+
 /*
  * The program: one verb per file, each a struct verb in the table of main.c.
  *
@@ -10,12 +12,6 @@
  * returns the exit status.
  */
 struct err;
-
-enum cli_status {
-	CLI_OK = 0,
-	CLI_FAILED = 1, /* it did not work, or what was checked is not well */
-	CLI_USAGE = 2	/* the command line makes no sense */
-};
 
 struct verb {
 	const char *name;
@@ -29,7 +25,8 @@ const struct verb *cli_verb(const char *name);
 /* All of them, in the order of the help; ends with a NULL. */
 const struct verb *const *cli_verbs(void);
 
-/* Print "pail VERB: SENTENCE" on standard error; returns CLI_FAILED. */
+/* Print "pail VERB: SENTENCE" on standard error; returns the status
+ * that goes with e->rc (exit.h). */
 int cli_fail(const char *verb, const struct err *e);
 /* The same with a format and a hint at --help; returns CLI_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage(

@@ -1,4 +1,15 @@
-# The program: one verb per file.
+# The program: one verb per file.  All but main.c is a library, for the tests.
 bin_PROGRAMS += pail
-pail_SOURCES = src/cli/main.c src/cli/cli.h
-pail_LDADD = libpail.la
+pail_SOURCES = src/cli/main.c
+pail_LDADD = libpailcli.la libpail.la
+
+noinst_LTLIBRARIES += libpailcli.la
+libpailcli_la_SOURCES = src/cli/cli.h \
+	src/cli/exit.c src/cli/exit.h \
+	src/cli/human.c src/cli/human.h \
+	src/cli/interrupt.c src/cli/interrupt.h \
+	src/cli/progress.c src/cli/progress.h \
+	src/cli/prompt.c src/cli/prompt.h \
+	src/cli/suggest.c src/cli/suggest.h \
+	src/cli/table.c src/cli/table.h \
+	src/cli/text.c src/cli/text.h

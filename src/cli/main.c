@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "cli/cli.h"
+#include "cli/suggest.h"
 
 static const struct verb *const verbs[] = {
 	NULL,
@@ -38,7 +39,7 @@ int
 cli_fail(const char *verb, const struct err *e)
 {
 	fprintf(stderr, "pail %s: %s\n", verb, err_text(e));
-	return CLI_FAILED;
+	return e->rc < 0 ? cli_status_of(e->rc) : CLI_FAILED;
 }
 
 int
@@ -72,6 +73,24 @@ print_help(FILE *f)
 }
 
 static int
+unknown_verb(const char *name)
+{
+	const char *words[sizeof(verbs) / sizeof(verbs[0])];
+	const char *near;
+	unsigned n = 0;
+
+	for (const struct verb *const *v = verbs; *v != NULL; v++)
+		words[n++] = (*v)->name;
+	words[n] = NULL;
+	near = suggest_nearest(name, words);
+	fprintf(stderr, "pail: there is no verb '%s'%s%s%s; "
+	    "'pail --help' lists them\n",
+	    name, near != NULL ? "; did you mean '" : "",
+	    near != NULL ? near : "", near != NULL ? "'" : "");
+	return CLI_USAGE;
+}
+
+static int
 run_by_verb(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -98,12 +117,8 @@ run_by_verb(int argc, char **argv)
 	}
 	const struct verb *v = cli_verb(name);
 
-	if (v == NULL) {
-		fprintf(stderr,
-		    "pail: there is no verb '%s'; 'pail --help' lists them\n",
-		    name);
-		return CLI_USAGE;
-	}
+	if (v == NULL)
+		return unknown_verb(name);
 	return v->run(argc - 1, argv + 1);
 }
 

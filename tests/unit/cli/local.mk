@@ -1,1 +1,19 @@
 # unit tests of src/cli
+CLI_LIBS = libpailcli.la $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/cli/test_progress tests/unit/cli/test_table \
+	tests/unit/cli/test_prompt tests/unit/cli/test_words
+TESTS += tests/unit/cli/test_progress tests/unit/cli/test_table \
+	tests/unit/cli/test_prompt tests/unit/cli/test_words
+tests_unit_cli_test_progress_SOURCES = tests/unit/cli/test_progress.c
+tests_unit_cli_test_progress_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cli_test_progress_LDADD = $(CLI_LIBS)
+tests_unit_cli_test_table_SOURCES = tests/unit/cli/test_table.c
+tests_unit_cli_test_table_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cli_test_table_LDADD = $(CLI_LIBS)
+tests_unit_cli_test_prompt_SOURCES = tests/unit/cli/test_prompt.c
+tests_unit_cli_test_prompt_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cli_test_prompt_LDADD = $(CLI_LIBS)
+tests_unit_cli_test_words_SOURCES = tests/unit/cli/test_words.c
+tests_unit_cli_test_words_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cli_test_words_LDADD = $(CLI_LIBS)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Typing mistakes are few characters: the distance counts insertions,
+ * deletions, replacements and swaps of neighbours (optimal string alignment),
+ * and a word is suggested when at most a third of it is wrong, or when it
+ * begins with what was typed.
+ */
+#include <string.h>
+
+#include "cli/suggest.h"
+
+#define WORD_MAX 32
+
+static unsigned
+least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Three rows of the table are enough: a swap looks two rows back. */
+static unsigned
+distance(const char *a, const char *b)
+{
+	unsigned rows[3][WORD_MAX + 1];
+	unsigned na = (unsigned)strlen(a), nb = (unsigned)strlen(b);
+
+	for (unsigned j = 0; j <= nb; j++)
+		rows[0][j] = j;
+	for (unsigned i = 1; i <= na; i++) {
+		unsigned *now = rows[i % 3], *up = rows[(i + 2) % 3];
+		unsigned *up2 = rows[(i + 1) % 3];
+
+		now[0] = i;
+		for (unsigned j = 1; j <= nb; j++) {
+			now[j] = least(up[j - 1] + (a[i - 1] != b[j - 1]),
+			    least(up[j], now[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
+				now[j] = least(now[j], up2[j - 2] + 1);
+		}
+	}
+	return rows[na % 3][nb];
+}
+
+const char *
+suggest_nearest(const char *typed, const char *const *words)
+{
+	const char *best = NULL;
+	unsigned best_d = 2 * WORD_MAX;
+	size_t len = strlen(typed);
+
+	if (len == 0 || len > WORD_MAX)
+		return NULL;
+	for (; *words != NULL; words++) {
+		unsigned d, n = (unsigned)strlen(*words);
+
+		if (n > WORD_MAX)
+			continue;
+		d = distance(typed, *words);
+		if (strncmp(typed, *words, len) == 0)
+			d = 1;
+		/* Of two that are as close, the one with the same beginning:
+		 * "umount" is unmount, not mount. */
+		d = 2 * d + (**words != *typed);
+		if (d < best_d && d / 2 <= (n + 2) / 3) {
+			best = *words;
+			best_d = d;
+		}
+	}
+	return best;
+}
