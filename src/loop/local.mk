@@ -1,1 +1,4 @@
-libpail_la_SOURCES += src/loop/loop.h src/loop/work.h src/loop/fileio.h
+libpail_la_SOURCES += \
+	src/loop/fileio.h \
+	src/loop/loop.c src/loop/loop.h \
+	src/loop/work.h

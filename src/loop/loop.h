@@ -22,20 +22,23 @@
 struct err;
 struct loop;
 
-/* virtual_time: for simulations.  When nothing else is left to do the clock
- * jumps to the next timer instead of waiting; it starts at 1 s. */
+/* virtual: for simulations.  When nothing else is left to do the clock jumps to
+ * the next timer instead of waiting; it starts at 1 s.  With no timer either,
+ * no descriptor and no loop_hold, a run ends with -EDEADLK. */
 struct loop *loop_new(struct err *e);
 struct loop *loop_new_virtual(struct err *e);
 /* Nothing may be armed any more; accepts NULL. */
 void loop_free(struct loop *l);
 
-/* Run turns until loop_stop.  0, or a negative errno of epoll. */
+/* Run turns until loop_stop.  0, or a negative errno of epoll.  Not from inside
+ * a callback of the same loop.  A loop_stop before the run ends it at once. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
-/* Run turns until *done is true (the synchronous tools' way to wait). */
+/* Run turns until *done is true (the synchronous tools' way to wait); heeds no
+ * loop_stop. */
 int loop_run_until(struct loop *l, const bool *done);
 
-/* The thread that runs l is the caller's (true as well before any run). */
+/* The thread that runs l is the caller's (true as well while none runs it). */
 bool loop_is_mine(const struct loop *l);
 
 /* Monotonic time, read once per turn. */
@@ -46,16 +49,17 @@ struct loop_fd {
 	/* events: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP that are ready. */
 	void (*ready)(struct loop_fd *w, uint32_t events);
 	int fd;
-	uint32_t events; /* level-triggered; 0 while not armed */
-	struct loop *loop;
+	uint32_t events;   /* level-triggered; 0 while not armed */
+	struct loop *loop; /* NULL while not armed */
 };
 
-/* Begin to watch.  -ENOMEM, -EPERM (a file that cannot be polled) ... */
-int loop_fd_add(
-    struct loop *l, struct loop_fd *w, int fd, uint32_t events);
+/* Begin to watch; ready must be set and loop NULL (a zeroed struct).  -ENOMEM,
+ * -EPERM (a file that cannot be polled), -EEXIST ... */
+int loop_fd_add(struct loop *l, struct loop_fd *w, int fd, uint32_t events);
 int loop_fd_set(struct loop_fd *w, uint32_t events);
-/* Stop watching; before the descriptor is closed.  From inside any callback,
- * its own too: a pending ready() of this turn is then not called. */
+/* Stop watching; before the descriptor is closed; harmless if not watching.
+ * From inside any callback, its own too: a pending ready() of this turn is then
+ * not called. */
 void loop_fd_del(struct loop_fd *w);
 
 /* --- timers -------------------------------------------------------------- */
@@ -94,9 +98,16 @@ void loop_post(struct loop *l, struct loop_task *t);
 struct loop_hook {
 	void (*run)(struct loop_hook *h);
 	struct list link;
+	struct loop *loop; /* NULL while not added */
 };
 void loop_hook_add(struct loop *l, struct loop_hook *h);
-void loop_hook_del(struct loop_hook *h);
+void loop_hook_del(struct loop_hook *h); /* harmless if not added */
+
+/* Something that the loop does not know will come by loop_post (a thread, the
+ * kernel): until loop_unhold, virtual time stands still.  Real time does not
+ * care.  work.h and fileio.h do this by themselves. */
+void loop_hold(struct loop *l);
+void loop_unhold(struct loop *l);
 
 /* --- signals -------------------------------------------------------------- */
 struct loop_signal {
@@ -104,9 +115,10 @@ struct loop_signal {
 	struct loop_fd watch; /* of a signalfd */
 };
 /* Receive these signals by the loop (they are blocked in this thread, so call
- * it before other threads are started).  signos ends with 0. */
-int loop_signal_add(struct loop *l, struct loop_signal *s, const int *signos,
-    struct err *e);
+ * it before other threads are started).  signos ends with 0.  They stay blocked
+ * after loop_signal_del. */
+int loop_signal_add(
+    struct loop *l, struct loop_signal *s, const int *signos, struct err *e);
 void loop_signal_del(struct loop_signal *s);
 
 #endif
