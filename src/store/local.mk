@@ -1,4 +1,9 @@
 libpail_la_SOURCES += src/store/store.h src/store/open.h \
 	src/store/store.c src/store/meta.c src/store/page.c \
-	src/store/url.c src/store/open.c \
-	src/store/mem.h src/store/mem.c
+	src/store/url.c src/store/open.c src/store/stack.c \
+	src/store/mem.h src/store/mem.c src/store/rnd.h \
+	src/store/filter.h src/store/filter.c \
+	src/store/limit.h src/store/limit.c \
+	src/store/retry.h src/store/retry.c \
+	src/store/late.h src/store/late.c \
+	src/store/delay.h src/store/delay.c

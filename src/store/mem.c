@@ -28,6 +28,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/must.h"
+#include "store/rnd.h"
 #include "store/store.h"
 
 #define LEVELS 20
@@ -99,16 +100,6 @@ version_tag(const struct version *v, char *tag)
 }
 
 /* --- the skip list ---------------------------------------------------------- */
-
-static uint64_t
-rnd_next(uint64_t *s)
-{
-	uint64_t z = *s += 0x9e3779b97f4a7c15ULL; /* splitmix64 */
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-	return z ^ z >> 31;
-}
 
 /* The first node not less than key; in before, if given, the links that lead
  * to it or past it on each level. */
