@@ -1,1 +1,11 @@
 # unit tests of src/layout
+layout_unit = tests/unit/layout/name tests/unit/layout/present
+check_PROGRAMS += $(layout_unit)
+TESTS += $(layout_unit)
+
+tests_unit_layout_name_SOURCES = tests/unit/layout/name.c
+tests_unit_layout_name_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_name_LDADD = $(UNIT_LIBS)
+tests_unit_layout_present_SOURCES = tests/unit/layout/present.c
+tests_unit_layout_present_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_present_LDADD = $(UNIT_LIBS)
