@@ -1,0 +1,30 @@
+# What is installed beside the program: the unit template, the completion, the
+# helper of mount(8); and what only goes into the tarball.
+EXTRA_DIST += dist/pail@.service.in dist/pail.bash dist/example.conf docs \
+	debian/changelog debian/control debian/copyright debian/pail.docs \
+	debian/pail.examples debian/rules debian/source/format
+
+unitdir = $(systemdsystemunitdir)
+nodist_unit_DATA = dist/pail@.service
+CLEANFILES += dist/pail@.service
+
+dist/pail@.service: $(srcdir)/dist/pail@.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) dist && sed -e 's,[@]bindir[@],$(bindir),g' \
+	    -e 's,[@]sysconfdir[@],$(sysconfdir),g' \
+	    '$(srcdir)/dist/pail@.service.in' >'$@.tmp' && mv '$@.tmp' '$@'
+
+# mount(8) calls /sbin/mount.pail for "mount -t pail" and for fstab.
+install-exec-hook:
+	$(MKDIR_P) "$(DESTDIR)$(mountdir)"
+	rm -f "$(DESTDIR)$(mountdir)/mount.pail"
+	$(LN_S) "$(bindir)/pail" "$(DESTDIR)$(mountdir)/mount.pail"
+
+# The completion's file has the name of the command.
+install-data-local:
+	$(MKDIR_P) "$(DESTDIR)$(bashcompletiondir)"
+	$(INSTALL_DATA) "$(srcdir)/dist/pail.bash" \
+	    "$(DESTDIR)$(bashcompletiondir)/pail"
+
+uninstall-local:
+	rm -f "$(DESTDIR)$(mountdir)/mount.pail" \
+	    "$(DESTDIR)$(bashcompletiondir)/pail"
