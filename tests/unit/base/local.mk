@@ -1,1 +1,24 @@
 # unit tests of src/base
+check_PROGRAMS += tests/unit/base/test_encode
+TESTS += tests/unit/base/test_encode
+tests_unit_base_test_encode_SOURCES = tests/unit/base/test_encode.c
+tests_unit_base_test_encode_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_encode_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_map
+TESTS += tests/unit/base/test_map
+tests_unit_base_test_map_SOURCES = tests/unit/base/test_map.c
+tests_unit_base_test_map_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_map_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_parse
+TESTS += tests/unit/base/test_parse
+tests_unit_base_test_parse_SOURCES = tests/unit/base/test_parse.c
+tests_unit_base_test_parse_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_parse_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_stat
+TESTS += tests/unit/base/test_stat
+tests_unit_base_test_stat_SOURCES = tests/unit/base/test_stat.c
+tests_unit_base_test_stat_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_stat_LDADD = $(UNIT_LIBS)
