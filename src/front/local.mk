@@ -1,1 +1,9 @@
-libpail_la_SOURCES +=
+libpail_la_SOURCES += \
+	src/front/control.c src/front/control.h \
+	src/front/ending.c src/front/ending.h \
+	src/front/fuse.c src/front/fuse.h src/front/fuse_int.h \
+	src/front/fuse_io.c \
+	src/front/fuse_ops.c \
+	src/front/mounts.c src/front/mounts.h \
+	src/front/serve.c src/front/serve.h \
+	src/front/status.c src/front/status.h

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRONT_FUSE_INT_H
+#define FRONT_FUSE_INT_H
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include "base/stat.h"
+#include "front/fuse.h"
+#include "loop/loop.h"
+#include "volume/volume.h"
+
+/* What fuse.c (session), fuse_ops.c (names and attributes) and fuse_io.c
+ * (bytes of the disk) share. */
+
+enum { INO_ROOT = FUSE_ROOT_ID, INO_FILE, INO_STATS, INO_JSON };
+
+#define MAX_IO (1u << 20) /* max_write; 256 pages is the kernel's maximum */
+
+/*
+ * A receive buffer.  The message begins so that the data of a WRITE, which
+ * stands behind two headers of together 80 bytes, is aligned to a page.
+ */
+#define RX_HEADERS 80
+#define RX_SIZE (MAX_IO + 4096) /* what read(2) may fill */
+struct rx {
+	struct rx *next;
+	uint8_t *base; /* malloc'ed */
+	uint8_t *msg;
+};
+
+/* One request for the disk that is on its way through the volume. */
+struct fuse_io {
+	struct volume_req v;
+	struct fuse_front *f;
+	fuse_req_t req; /* NULL: answered before its end (interrupted) */
+	struct rx *rx;	/* WRITE: holds v.src */
+	int64_t start_ns;
+	bool interrupted;
+	struct list link; /* in fuse_front.busy, or .io_free */
+};
+
+/* What an open file is. */
+struct fuse_handle {
+	fuse_ino_t ino;
+	uint64_t stream;
+	char *text; /* stats: as it was when opened */
+	size_t len;
+};
+
+struct fuse_front {
+	/* Configuration. */
+	struct fuse_front_params p;
+	struct volume *volume;
+	struct loop *loop;
+	uint64_t size;
+	uint32_t block_size;
+
+	/* The session. */
+	struct fuse_session *se;
+	struct loop_fd watch;
+	bool mounted;
+	bool ready;   /* INIT was answered */
+	bool over;    /* ended was called, or stop */
+	unsigned batch; /* requests to read in one go, adapted */
+	struct rx *rx;	/* to receive the next request into */
+	struct rx *rx_free;
+	unsigned rx_nfree;
+
+	/* The disk's attributes that live as long as the mount. */
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	int64_t atime_ns, mtime_ns, ctime_ns; /* wall clock */
+	int64_t mount_ns;
+	uint64_t streams; /* last one given */
+
+	/* Requests. */
+	struct list busy;
+	struct list io_free;
+	unsigned nfree;
+	struct loop_timer interrupt_timer;
+	void (*idle)(void *arg);
+	void *idle_arg;
+	struct loop_task idle_task;
+	struct stat_set *stats;
+
+	/* Errors for the log: at most one line per second. */
+	int64_t log_ns;
+	unsigned log_held_back;
+};
+
+/* fuse.c: keep the buffer of the request that is being processed. */
+struct rx *fuse_rx_keep(struct fuse_front *f);
+void fuse_rx_put(struct fuse_front *f, struct rx *rx);
+void fuse_check_idle(struct fuse_front *f);
+/* The handshake; an entry of fuse_ops. */
+void fuse_ops_init(void *userdata, struct fuse_conn_info *conn);
+
+/* fuse_ops.c */
+extern const struct fuse_lowlevel_ops fuse_ops;
+
+/* fuse_io.c */
+void fuse_io_init(struct fuse_front *f);
+void fuse_io_fini(struct fuse_front *f);
+void fuse_io_read(struct fuse_front *f, fuse_req_t req, size_t len, off_t off,
+    uint64_t stream);
+void fuse_io_write(struct fuse_front *f, fuse_req_t req, const char *data,
+    size_t len, off_t off, bool fua);
+void fuse_io_zero(struct fuse_front *f, fuse_req_t req, off_t off, off_t len);
+void fuse_io_flush(struct fuse_front *f, fuse_req_t req);
+void fuse_io_abort(struct fuse_front *f);
+
+#endif

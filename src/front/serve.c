@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a mount.
+ *
+ * ending.c says which state follows which; here is what is done on entering
+ * each.  Every callback ends in event(), which moves at most one state, so no
+ * state is entered from inside another's entry: those that can go on at once
+ * defer a task.
+ *
+ * Ending by a signal.  The unmount runs on a worker: the kernel writes its
+ * dirty pages to us while it unmounts, so the loop must go on serving.  First
+ * the file systems on loop devices over us are synced, then we unmount; if
+ * somebody still uses the mount point it is detached instead, and those who
+ * hold on to it get ENOTCONN.  All that we have acknowledged is written.
+ *
+ * Errors at the end.  A flush that fails is tried again, as often as the store
+ * takes something now and then.  Giving up is loud: how much, why, and that
+ * the lease stays, so that the next one who mounts is told.
+ *
+ * Memory.  The kernel may need us to write pages in order to free memory:
+ * where we may, we are marked as an I/O flusher (our own allocations do not
+ * wait for writeback) and stay out of swap.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "cache/cache.h"
+#include "front/control.h"
+#include "front/ending.h"
+#include "front/mounts.h"
+#include "front/serve.h"
+#include "front/status.h"
+#include "loop/work.h"
+#include "volume/volume.h"
+
+#define PAUSE_NS NS_PER_S	 /* between flushes that fail */
+#define SAY_NS (10 * NS_PER_S)	 /* between lines about the rest */
+
+struct serve {
+	/* Configuration. */
+	struct serve_params p;
+	struct volume *volume;
+	struct loop *loop;
+
+	/* State. */
+	enum ending_state state;
+	struct fuse_front *front;
+	struct control *control;
+	struct loop_signal signals;
+	struct volume_req flush;
+	struct loop_timer pause;
+	struct loop_timer watch; /* progress, while ending */
+	uint64_t seen_dirty;	 /* at the last progress */
+	int64_t progress_ns, said_ns;
+	int rc; /* how it ended */
+	struct err err;
+
+	/* The unmount on a worker. */
+	struct work unmount;
+	bool unmount_idle;
+	struct err unmount_err;
+
+	struct status status; /* collected for each text */
+};
+
+static void event(struct serve *s, enum ending_event ev);
+
+/* --- what the files show ------------------------------------------------- */
+
+static void
+make_text(void *arg, enum fuse_text which, struct strbuf *out)
+{
+	struct serve *s = arg;
+
+	snprintf(s->status.state, sizeof(s->status.state), "%s",
+	    ending_name(s->state));
+	status_collect(&s->status, s->volume);
+	if (which == FUSE_TEXT_JSON)
+		status_json(&s->status, volume_stats(s->volume), out);
+	else
+		status_text(&s->status, volume_stats(s->volume), out);
+}
+
+static void
+init_status(struct serve *s)
+{
+	struct status *t = &s->status;
+
+	t->pid = getpid();
+	t->since_wall_ns = clock_wall_ns();
+	snprintf(t->dir, sizeof(t->dir), "%s", s->p.fuse.dir);
+	snprintf(t->file, sizeof(t->file), "%s",
+	    s->p.fuse.file_name != NULL ? s->p.fuse.file_name : "file");
+	snprintf(t->control, sizeof(t->control), "%s",
+	    control_name(s->control));
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+static bool
+may_lock_memory(void)
+{
+	struct __user_cap_header_struct h = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct d[2];
+
+	memset(d, 0, sizeof(d));
+	if (syscall(SYS_capget, &h, d) != 0)
+		return false;
+	return (d[0].effective & (1u << CAP_IPC_LOCK)) != 0;
+}
+
+static void
+guard_memory(void)
+{
+#ifdef PR_SET_IO_FLUSHER
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0)
+		log_debug("not marked as an I/O flusher: %s",
+		    strerror(errno));
+#endif
+	/* With a limit, allocations would begin to fail there. */
+	if (!may_lock_memory())
+		log_debug("memory is not locked: no CAP_IPC_LOCK");
+	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+		log_debug("memory is not locked: %s", strerror(errno));
+}
+
+/* --- UNMOUNTING ------------------------------------------------------------- */
+
+/* On a worker. */
+static void
+unmount_run(struct work *w)
+{
+	struct serve *s = container_of(w, struct serve, unmount);
+	const char *dir = s->p.fuse.dir;
+	struct mounts m = { 0 };
+	struct loop_devs l = { 0 };
+	struct err e = ERR_INIT;
+
+	if (mounts_read(&m, &e) == 0 &&
+	    loop_devs_read(&l, dir, &m, &e) == 0)
+		loop_devs_sync(&l, &e);
+	if (e.rc < 0)
+		log_warn("%s", err_text(&e));
+	for (size_t i = 0; i < l.n; i++)
+		log_warn("%s still stands on %s%s%s; what it writes from now "
+		    "on is lost",
+		    l.v[i].dev, l.v[i].backing,
+		    l.v[i].mounted_on != NULL ? ", mounted on " : "",
+		    l.v[i].mounted_on != NULL ? l.v[i].mounted_on : "");
+	loop_devs_fini(&l);
+	mounts_fini(&m);
+
+	if (mounts_unmount(dir, false, NULL) < 0)
+		mounts_unmount(dir, true, &s->unmount_err);
+}
+
+static void
+unmount_done(struct work *w)
+{
+	struct serve *s = container_of(w, struct serve, unmount);
+
+	s->unmount_idle = true;
+	if (s->unmount_err.rc < 0)
+		log_warn("%s", err_text(&s->unmount_err));
+	event(s, END_DETACHED);
+}
+
+static void
+enter_unmounting(struct serve *s)
+{
+	log_info("unmounting %s", s->p.fuse.dir);
+	s->unmount.run = unmount_run;
+	s->unmount.done = unmount_done;
+	s->unmount_idle = false;
+	work_submit(s->p.pool, s->loop, &s->unmount);
+}
+
+/* --- STOPPING -------------------------------------------------------------------- */
+
+static void
+front_idle(void *arg)
+{
+	event(arg, END_IDLE);
+}
+
+static void
+enter_stopping(struct serve *s)
+{
+	fuse_front_stop(s->front, front_idle, s);
+}
+
+/* --- FLUSHING, PAUSING -------------------------------------------------------------- */
+
+static void
+flush_done(struct volume_req *r)
+{
+	struct serve *s = r->arg;
+	int rc = r->rc;
+
+	if (rc < 0) {
+		if (s->rc == 0)
+			log_error("%s: writing the rest: %s; trying again",
+			    volume_url(s->volume), err_text(&r->err));
+		s->rc = rc;
+		err_copy(&s->err, &r->err);
+	} else {
+		s->rc = 0;
+		err_clear(&s->err);
+	}
+	volume_req_fini(r);
+	event(s, rc < 0 ? END_FLUSH_FAILED : END_FLUSHED);
+}
+
+static void
+enter_flushing(struct serve *s)
+{
+	memset(&s->flush, 0, sizeof(s->flush));
+	s->flush.op = VOLUME_FLUSH;
+	s->flush.done = flush_done;
+	s->flush.arg = s;
+	volume_submit(s->volume, &s->flush);
+}
+
+static void
+pause_over(struct loop_timer *t)
+{
+	event(container_of(t, struct serve, pause), END_PAUSE_OVER);
+}
+
+static void
+enter_pausing(struct serve *s)
+{
+	s->pause.fire = pause_over;
+	if (loop_timer_set(
+		s->loop, &s->pause, loop_now(s->loop) + PAUSE_NS) < 0)
+		event(s, END_NO_PROGRESS);
+}
+
+/* Once a second from the first step of the ending on. */
+static void
+watch_progress(struct loop_timer *t)
+{
+	struct serve *s = container_of(t, struct serve, watch);
+	int64_t now = loop_now(s->loop);
+	struct cache_status c;
+
+	cache_get_status(volume_cache(s->volume), &c);
+	if (c.dirty_bytes < s->seen_dirty || s->progress_ns == 0)
+		s->progress_ns = now;
+	s->seen_dirty = c.dirty_bytes;
+	if (c.dirty_bytes > 0 && now - s->said_ns >= SAY_NS) {
+		s->said_ns = now;
+		log_info("%s: %" PRIu64 " MiB still to be written%s%s",
+		    volume_url(s->volume), (c.dirty_bytes + 1048575) >> 20,
+		    c.rc != 0 ? "; last error: " : "",
+		    c.rc != 0 ? err_text(&c.err) : "");
+	}
+	if (s->p.drain_timeout_ns > 0 &&
+	    now - s->progress_ns >= s->p.drain_timeout_ns) {
+		event(s, END_NO_PROGRESS);
+		return;
+	}
+	if (loop_timer_set(s->loop, t, now + NS_PER_S) < 0)
+		log_warn("no memory to watch the progress");
+}
+
+/* --- the machine ------------------------------------------------------------------------ */
+
+static void
+enter(struct serve *s)
+{
+	switch (s->state) {
+	case SERVING:
+		break;
+	case UNMOUNTING:
+		enter_unmounting(s);
+		break;
+	case STOPPING:
+		enter_stopping(s);
+		break;
+	case FLUSHING:
+		enter_flushing(s);
+		break;
+	case PAUSING:
+		enter_pausing(s);
+		break;
+	case CLOSING:
+	case GIVING_UP:
+		loop_stop(s->loop);
+		break;
+	}
+}
+
+static void
+event(struct serve *s, enum ending_event ev)
+{
+	enum ending_state next = ending_next(s->state, ev);
+
+	if (next == s->state)
+		return;
+	log_debug("%s: %s", ending_name(s->state), ending_name(next));
+	if (s->state == SERVING) {
+		s->watch.fire = watch_progress;
+		s->said_ns = loop_now(s->loop);
+		watch_progress(&s->watch);
+	}
+	s->state = next;
+	enter(s);
+}
+
+static void
+caught(struct loop_signal *sig, int signo)
+{
+	struct serve *s = container_of(sig, struct serve, signals);
+
+	if (s->volume == NULL) {
+		log_error("%s while opening", strsignal(signo));
+		_exit(128 + signo);
+	}
+	log_info("%s: %s", strsignal(signo),
+	    s->state == SERVING ? "writing everything, then ending" :
+				  "giving up");
+	event(s, END_SIGNAL);
+}
+
+static void
+front_ready(void *arg)
+{
+	struct serve *s = arg;
+
+	if (s->p.ready != NULL)
+		s->p.ready(s->p.arg);
+}
+
+static void
+front_ended(void *arg, int rc)
+{
+	struct serve *s = arg;
+
+	if (rc == 0)
+		log_info("%s was unmounted", s->p.fuse.dir);
+	event(s, END_SESSION_OVER);
+}
+
+/* --- beginning and end --------------------------------------------------------------------- */
+
+int
+serve_new(struct loop *l, struct serve **out, struct err *e)
+{
+	static const int signos[] = { SIGTERM, SIGINT, SIGHUP, 0 };
+	struct serve *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return err_errno(e, -ENOMEM, "mount");
+	s->loop = l;
+	s->unmount_idle = true;
+	s->signals.caught = caught;
+	int rc = loop_signal_add(l, &s->signals, signos, e);
+
+	if (rc < 0) {
+		free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void
+serve_free(struct serve *s)
+{
+	if (s == NULL)
+		return;
+	loop_signal_del(&s->signals);
+	free(s);
+}
+
+static int
+start(struct serve *s, struct err *e)
+{
+	struct fuse_front_params fp = s->p.fuse;
+	int rc = control_open(s->loop, &s->control, e);
+
+	if (rc < 0)
+		return rc;
+	init_status(s);
+	fp.text = make_text;
+	fp.ready = front_ready;
+	fp.ended = front_ended;
+	fp.arg = s;
+	rc = fuse_front_open(s->volume, &fp, &s->front, e);
+	if (rc < 0) {
+		control_close(s->control, rc, err_text(e));
+		return rc;
+	}
+	guard_memory();
+	return 0;
+}
+
+/* Everything is at rest and flushed. */
+static int
+finish(struct serve *s, struct err *e)
+{
+	loop_timer_cancel(&s->watch);
+	loop_timer_cancel(&s->pause);
+	fuse_front_free(s->front);
+	loop_run_until(s->loop, &s->unmount_idle); /* it may wait for us */
+	int rc = volume_close(s->volume, false, e);
+
+	if (rc < 0)
+		log_error("%s", err_text(e));
+	control_close(s->control, rc, err_text(e));
+	return rc;
+}
+
+static int
+give_up(struct serve *s, struct err *e)
+{
+	struct cache_status c;
+
+	cache_get_status(volume_cache(s->volume), &c);
+	err_set(e, s->rc < 0 ? s->rc : c.rc < 0 ? c.rc : -EINTR,
+	    "%s: gave up with %" PRIu64 " bytes in %" PRIu64
+	    " blocks NOT WRITTEN; they are lost%s%s.  The volume stays "
+	    "marked as mounted",
+	    volume_url(s->volume), c.dirty_bytes, c.dirty_blocks,
+	    c.rc < 0 ? ": " : s->rc < 0 ? ": " : "",
+	    c.rc < 0	? err_text(&c.err) :
+		s->rc < 0 ? err_text(&s->err) :
+			  "");
+	log_error("%s", err_text(e));
+	fuse_front_abandon(s->front);
+	control_close(s->control, e->rc, err_text(e));
+	return e->rc;
+}
+
+int
+serve_run(struct serve *s, struct volume *v, const struct serve_params *p,
+    bool *gave_up, struct err *e)
+{
+	*gave_up = false;
+	s->p = *p;
+	s->volume = v;
+	int rc = start(s, e);
+
+	if (rc < 0) {
+		volume_close(v, false, NULL);
+		return rc;
+	}
+	rc = loop_run(s->loop);
+	if (rc < 0) {
+		/* epoll itself failed: nothing can be done any more. */
+		err_errno(&s->err, rc, "event loop");
+		s->rc = rc;
+		s->state = GIVING_UP;
+	}
+	if (s->state == GIVING_UP) {
+		*gave_up = true;
+		return give_up(s, e);
+	}
+	return finish(s, e);
+}
