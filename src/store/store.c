@@ -15,7 +15,7 @@
  * submitting a request that is not idle.
  *
  * What a store cannot do (store_info) is answered here with -EOPNOTSUPP, once,
- * above the leaf; filters pass questions on and need not be asked.
+ * at the top of a stack; what filters pass on is not looked at again.
  *
  * All on the loop of the store.  Nothing is allocated.
  */
@@ -150,7 +150,7 @@ batch_check(struct store_req *r)
 	return 0;
 }
 
-/* May this leaf be asked that?  Input from people ends up in keys, so these
+/* May this store be asked that?  Input from people ends up in keys, so these
  * are errors; what only our own code can get wrong is a must(). */
 static int
 req_check(struct store_req *r)
@@ -205,7 +205,7 @@ store_submit(struct store *s, struct store_req *r)
 	req_reset_answer(r);
 	s->inflight++;
 	s->calls++;
-	if (s->below == NULL && (rc = req_check(r)) < 0)
+	if (!r->checked && (rc = req_check(r)) < 0)
 		store_complete_later(r, rc);
 	else
 		s->ops->submit(s, r);
@@ -235,6 +235,7 @@ req_end(struct store_req *r, int rc)
 	must(s->inflight > 0);
 	s->inflight--;
 	r->state = REQ_IDLE;
+	r->checked = false;
 	r->rc = rc;
 	if (rc == 0 || rc == -ENOENT || rc == -EEXIST)
 		err_clear(&r->err);
@@ -306,6 +307,7 @@ void
 store_req_copy_question(struct store_req *down, const struct store_req *up)
 {
 	must(down->state == REQ_IDLE);
+	down->checked = true;
 	down->op = up->op;
 	down->prio = up->prio;
 	down->key = up->key;

@@ -160,6 +160,7 @@ struct store_req {
 	/* Private to the dispatch and to the store that has the request. */
 	struct store *store;
 	int state;
+	bool checked; /* a filter asks what was found right above */
 	struct loop_task task;
 	struct list link;
 	void *priv;

@@ -1,5 +1,6 @@
 # unit tests of src/store
-store_unit = tests/unit/store/url tests/unit/store/meta
+store_unit = tests/unit/store/url tests/unit/store/meta \
+	tests/unit/store/stacks
 check_PROGRAMS += $(store_unit)
 TESTS += $(store_unit)
 
@@ -9,3 +10,9 @@ tests_unit_store_url_LDADD = $(UNIT_LIBS)
 tests_unit_store_meta_SOURCES = tests/unit/store/meta.c
 tests_unit_store_meta_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_store_meta_LDADD = $(UNIT_LIBS)
+
+# The contract tests: contract.c is linked into the tests of every leaf.
+tests_unit_store_stacks_SOURCES = tests/unit/store/stacks.c \
+	tests/unit/store/contract.c tests/unit/store/contract.h
+tests_unit_store_stacks_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_stacks_LDADD = $(UNIT_LIBS)
