@@ -35,7 +35,6 @@
  * One thread.  A failure at start ends the program with a message; out of
  * memory ends it as well; an error of one connection resets its other end.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

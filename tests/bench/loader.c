@@ -25,7 +25,6 @@
  * curl_multi_socket_action: each slot is an easy handle that is used again
  * for the next object as soon as it is done.
  */
-#define _GNU_SOURCE
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdbool.h>

@@ -13,7 +13,6 @@
  * from it and answered on the spot until there is none left.  Reads answer
  * from one buffer that is never written.
  */
-#define _GNU_SOURCE
 #define FUSE_USE_VERSION 314
 #include <errno.h>
 #include <fcntl.h>
