@@ -102,10 +102,16 @@ enum stat_kind {
 	    "object data written") \
 	X(STORE_INFLIGHT, "store_inflight", GAUGE, COUNT, \
 	    "requests in flight") \
+	X(STORE_WAITING, "store_waiting", GAUGE, COUNT, \
+	    "requests that wait for a free slot") \
+	X(STORE_SLOTS, "store_slots", GAUGE, COUNT, \
+	    "requests that may be in flight (fewer after SlowDown)") \
 	X(STORE_RETRIES, "store_retries", COUNTER, COUNT, \
 	    "requests sent again") \
 	X(STORE_FAILED, "store_failed", COUNTER, COUNT, \
 	    "requests that failed for good") \
+	X(STORE_HELD, "store_held", COUNTER, COUNT, \
+	    "writes that waited for an unanswered one of the same object") \
 	X(STORE_ERR_REFUSED, "store_err_refused", COUNTER, COUNT, \
 	    "errors: access refused") \
 	X(STORE_ERR_BUSY, "store_err_busy", COUNTER, COUNT, \
@@ -146,6 +152,7 @@ enum stat_kind {
 	X(STORE_LIST, "store_list_time", "listing a page") \
 	X(STORE_BATCH, "store_batch_time", "a batch") \
 	X(STORE_SYNC, "store_sync_time", "a sync") \
+	X(STORE_QUEUE, "store_queue_time", "waiting for a free slot") \
 	X(HTTP_FIRST_BYTE, "http_first_byte_time", \
 	    "from the request's start to the answer's first byte")
 

@@ -28,6 +28,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/must.h"
+#include "base/stat.h"
 #include "store/filter.h"
 
 #define LIMIT_DEFAULT 256
@@ -38,6 +39,7 @@ struct limit {
 	struct filter f;
 	unsigned max;
 	int64_t try_ns;
+	struct stat_set *stats; /* or NULL */
 
 	unsigned slots;	 /* the window */
 	unsigned good;	 /* successes since the window last changed */
@@ -87,6 +89,19 @@ limit_may_start(const struct limit *l, enum store_prio p)
 	default:
 		return lower < at_least_one(l->slots / 4);
 	}
+}
+
+static void
+limit_show(struct limit *l)
+{
+	unsigned queued = 0;
+
+	if (l->stats == NULL)
+		return;
+	for (unsigned p = 0; p < STORE_NPRIO; p++)
+		queued += l->queued[p];
+	stat_put(l->stats, STAT_STORE_WAITING, queued);
+	stat_put(l->stats, STAT_STORE_SLOTS, l->slots);
 }
 
 /* L4 */
@@ -143,6 +158,9 @@ limit_start(struct limit *l, struct limit_req *lr)
 
 	lr->queued = false;
 	l->queued[lr->prio]--;
+	if (l->stats != NULL)
+		stat_time(l->stats, HIST_STORE_QUEUE,
+		    now - lr->q.up->start_ns);
 	lr->q.up->start_ns = now;
 	if (down->deadline_ns != 0 && down->deadline_ns <= now) {
 		err_set(&lr->q.up->err, -ETIMEDOUT,
@@ -185,6 +203,7 @@ limit_done(struct store_req *down)
 	l->running[lr->prio]--;
 	limit_learn(l, down->rc);
 	limit_pump(l);
+	limit_show(l);
 	filter_req_answer(&l->f, &lr->q);
 }
 
@@ -206,6 +225,7 @@ limit_submit(struct store *s, struct store_req *r)
 		limit_start(l, lr);
 	else
 		list_push_back(&l->queue[lr->prio], &lr->q.link);
+	limit_show(l);
 }
 
 static void
@@ -219,6 +239,7 @@ limit_cancel(struct store *s, struct store_req *r)
 		return;
 	}
 	l->queued[lr->prio]--;
+	limit_show(l);
 	filter_req_end_later(&l->f, &lr->q, -ECANCELED);
 }
 
@@ -258,10 +279,12 @@ limit_store_new(struct store *below, const struct limit_config *c,
 		max = LIMIT_DEFAULT;
 	l->max = l->slots = max;
 	l->try_ns = c->try_ns;
+	l->stats = c->stats;
 	l->slow_ns = loop_now(below->loop) - SLOWDOWN_PAUSE_NS;
 	for (unsigned p = 0; p < STORE_NPRIO; p++)
 		list_init(&l->queue[p]);
 	l->f.store.info.max_inflight = max;
+	limit_show(l);
 	*out = &l->f.store;
 	return 0;
 }

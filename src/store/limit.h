@@ -22,11 +22,13 @@
  *      when its turn comes.
  */
 struct err;
+struct stat_set;
 struct store;
 
 struct limit_config {
 	unsigned max;	/* 0: 256, or what below's info says */
 	int64_t try_ns; /* 0: no limit */
+	struct stat_set *stats; /* borrowed; or NULL */
 };
 
 struct limit_state { /* for stats and tests */

@@ -5,5 +5,6 @@ libpail_la_SOURCES += src/store/store.h src/store/open.h \
 	src/store/filter.h src/store/filter.c \
 	src/store/limit.h src/store/limit.c \
 	src/store/retry.h src/store/retry.c \
+	src/store/stat.h src/store/stat.c \
 	src/store/late.h src/store/late.c \
 	src/store/delay.h src/store/delay.c

@@ -36,9 +36,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "base/stat.h"
 #include "store/filter.h"
 #include "store/late.h"
 #include "store/rnd.h"
+#include "store/stat.h"
 
 #define DAMAGED_TRIES 3 /* of an answer that is not understood */
 #define COMPLAIN_NS (5 * NS_PER_S)
@@ -79,6 +81,14 @@ static int64_t
 retry_now(const struct retry *t)
 {
 	return loop_now(t->f.store.loop);
+}
+
+static void
+count(struct retry *t, uint64_t *n, enum stat_id row)
+{
+	++*n;
+	if (t->conf.stats != NULL)
+		stat_inc(t->conf.stats, row);
 }
 
 static bool
@@ -215,7 +225,7 @@ req_try(struct retry *t, struct retry_req *rr)
 	struct store_req *down = &rr->q.down;
 
 	if (rr->tries++ > 0)
-		t->st.retries++;
+		count(t, &t->st.retries, STAT_STORE_RETRIES);
 	store_req_copy_question(down, rr->q.up);
 	rr->phase = RETRY_TRYING;
 	if (rr->settling) {
@@ -376,6 +386,8 @@ retry_done(struct store_req *down)
 	if (rr->tries == 1)
 		rr->first_ns = down->start_ns;
 	health_note(t, down);
+	if (t->conf.stats != NULL)
+		stat_store_error(t->conf.stats, down->rc);
 	if (writes && down->rc < 0 && !rc_never_sent(down->rc))
 		rr->maybe = true;
 	if (writes && rc_unanswered(down->rc)) {
@@ -416,7 +428,7 @@ retry_submit(struct store *s, struct store_req *r)
 		req_try(t, rr);
 		return;
 	}
-	t->st.held++;
+	count(t, &t->st.held, STAT_STORE_HELD);
 	if (!req_wait(t, rr, RETRY_HELD, until))
 		req_end_later(t, rr, -ENOMEM);
 }

@@ -37,6 +37,7 @@ struct retry_config { /* 0 takes the default */
 	int64_t max_ns;	     /* 5 s */
 	int64_t late_ns;     /* 30 s; negative: no R6 */
 	uint64_t seed;	     /* of the jitter; 0: from the clock */
+	struct stat_set *stats; /* borrowed; or NULL */
 };
 
 struct retry_state { /* for stats and tests */

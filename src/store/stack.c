@@ -2,15 +2,15 @@
 /*
  * The stack of filters that a volume uses:
  *
- *	retry	a request is asked again, after a pause
- *	limit	so many tries at once, the urgent ones first
- *	stat	counts tries and their times
- *	leaf	s3, dir ...
+ *	stat	counts requests and how long the layers above waited
+ *	retry	a request is asked again, after a pause; counts failed tries
+ *	limit	so many tries at once, the urgent ones first; its queue's time
+ *	leaf	s3 (whose http_ rows count single exchanges), dir ...
  *
  * The order has reasons.  Limit must see every try, since it learns from
  * SlowDown, and a pause between tries must not hold one of its slots: so retry
- * is above it.  Stat is to show what the store does, not how long our own
- * queue is: so it is below limit, next to the leaf.
+ * is above it.  Stat is above both, so that its times are those that somebody
+ * waited; the parts of them are in the rows of the others.
  */
 #include "config.h"
 
@@ -18,6 +18,7 @@
 #include "store/limit.h"
 #include "store/open.h"
 #include "store/retry.h"
+#include "store/stat.h"
 #include "store/store.h"
 
 #define TRY_NS (15 * 1000000000LL)
@@ -30,14 +31,21 @@ store_stack(struct store *s, const struct store_tuning *t,
 		.max = t->max_inflight,
 		.try_ns = t->request_timeout_ns != 0 ? t->request_timeout_ns
 						     : TRY_NS,
+		.stats = stats,
 	};
 	const struct retry_config retry = {
 		.deadline_ns = t->retry_deadline_ns,
+		.stats = stats,
 	};
 	int rc;
 
 	rc = limit_store_new(s, &limit, &s, e);
 	if (rc < 0)
 		return rc;
-	return retry_store_new(s, &retry, out, e);
+	rc = retry_store_new(s, &retry, &s, e);
+	if (rc == 0 && stats != NULL)
+		rc = stat_store_new(s, stats, &s, e);
+	if (rc == 0)
+		*out = s;
+	return rc;
 }

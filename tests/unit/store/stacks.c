@@ -8,11 +8,13 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/stat.h"
 #include "store/delay.h"
 #include "store/limit.h"
 #include "store/mem.h"
 #include "store/open.h"
 #include "store/retry.h"
+#include "store/stat.h"
 #include "store/store.h"
 #include "unit/store/contract.h"
 
@@ -51,10 +53,18 @@ with_delay(struct store **s, struct err *e)
 	    .bytes_per_s = 1 << 20, .seed = 1}, s, e);
 }
 
+static struct stat_set stats;
+
+static int
+with_stat(struct store **s, struct err *e)
+{
+	return stat_store_new(*s, &stats, s, e);
+}
+
 static int
 with_stack(struct store **s, struct err *e)
 {
-	return store_stack(*s, &(struct store_tuning){0}, NULL, s, e);
+	return store_stack(*s, &(struct store_tuning){0}, &stats, s, e);
 }
 
 static int
@@ -92,6 +102,7 @@ main(void)
 		{"limit over mem", {0}, with_limit},
 		{"limit of one over mem", {0}, with_one_slot},
 		{"retry over mem", {0}, with_retry},
+		{"stat over mem", {0}, with_stat},
 		{"delay over mem", {0}, with_delay},
 		{"stack over mem", {0}, with_stack},
 		{"stack over delay over mem", {0}, with_all},
