@@ -1,4 +1,10 @@
 # unit tests of src/base
+check_PROGRAMS += tests/unit/base/test_conf
+TESTS += tests/unit/base/test_conf
+tests_unit_base_test_conf_SOURCES = tests/unit/base/test_conf.c
+tests_unit_base_test_conf_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_conf_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/base/test_encode
 TESTS += tests/unit/base/test_encode
 tests_unit_base_test_encode_SOURCES = tests/unit/base/test_encode.c
