@@ -16,7 +16,8 @@
 # nobody else uses.  After it, pass or fail, everything below $T is unmounted,
 # loop devices on files below $T are given back, and processes that the test
 # left are ended: they are known by PAIL_TEST_TAG in their environment.
-# A test that passed but left a process behind has failed.
+# A test that passed but left a process behind has failed.  What a test changes
+# elsewhere it has put back with `undo COMMAND...`.
 #
 # From the caller (tests/run sets them; sensible values for running a script
 # by hand): BUILD, PAIL, and what servers/radosgw prints.
@@ -313,10 +314,18 @@ release_loops()
 	done
 }
 
+# Remember a command for the end of the test; the last comes first.
+undo()
+{
+	printf '%q ' "$@" >>"$T/undo"
+	echo >>"$T/undo"
+}
+
 cleanup_test()
 {
 	local dir pid left
 	[ -n "${T:-}" ] || return 0
+	[ ! -e "$T/undo" ] || . <(tac "$T/undo")
 	for pid in $(tagged); do
 		kill -CONT "$pid" 2>/dev/null || true
 	done

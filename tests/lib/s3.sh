@@ -77,6 +77,19 @@ s3_blocks()
 	s3_keys "$1" | grep -cE '(/|-|^)[0-9a-f]{8}$' || true
 }
 
+# What the bucket says the disk is: its plain blocks put together.
+# s3_image PREFIX BLOCK_BYTES DISK_BYTES FILE
+s3_image()
+{
+	local prefix=$1 block=$2 bytes=$3 image=$4 key
+	rm -f "$image"
+	truncate -s "$bytes" "$image"
+	for key in $(s3_keys "$prefix" | grep -E '/[0-9a-f]{8}$'); do
+		s3_get "$key" | dd of="$image" bs="$block" conv=notrunc \
+			iflag=fullblock seek=$((16#${key##*/})) status=none
+	done
+}
+
 s3_erase()
 {
 	local key
@@ -97,6 +110,7 @@ s3_deny()
 	END
 	s3_call PUT "?policy=" --fail -o /dev/null \
 		--upload-file "$T/policy.json"
+	undo s3_allow
 }
 
 s3_allow()
