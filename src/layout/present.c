@@ -36,22 +36,22 @@ struct present_page {
 };
 
 int
-present_init(struct present *p, uint64_t nblocks)
+present_init(struct present_map *p, uint64_t nblocks)
 {
-	*p = (struct present){.nblocks = nblocks};
+	*p = (struct present_map){.nblocks = nblocks};
 	p->npages = (nblocks + PAGE_BLOCKS - 1) / PAGE_BLOCKS;
 	p->pages = calloc(p->npages ? p->npages : 1, sizeof(*p->pages));
 	return p->pages != NULL ? 0 : -ENOMEM;
 }
 
 void
-present_fini(struct present *p)
+present_fini(struct present_map *p)
 {
 	if (p->pages != NULL)
 		for (uint64_t i = 0; i < p->npages; i++)
 			free(p->pages[i]);
 	free(p->pages);
-	*p = (struct present){0};
+	*p = (struct present_map){0};
 }
 
 static unsigned
@@ -69,7 +69,7 @@ raw_get(const struct present_page *pg, uint64_t block)
 }
 
 enum present_state
-present_get(const struct present *p, uint64_t block)
+present_get(const struct present_map *p, uint64_t block)
 {
 	const struct present_page *pg;
 	unsigned st;
@@ -93,7 +93,7 @@ page_new(void)
 }
 
 static void
-count(struct present *p, unsigned st, int by)
+count(struct present_map *p, unsigned st, int by)
 {
 	if (st == PRESENT_ST_YES)
 		p->nyes += (uint64_t)by;
@@ -102,7 +102,7 @@ count(struct present *p, unsigned st, int by)
 }
 
 int
-present_set(struct present *p, uint64_t block, enum present_state st)
+present_set(struct present_map *p, uint64_t block, enum present_state st)
 {
 	struct present_page **at, *pg;
 	uint64_t *w;
@@ -149,7 +149,7 @@ page_forget_no(struct present_page *pg)
 }
 
 void
-present_complete(struct present *p)
+present_complete(struct present_map *p)
 {
 	p->complete = true;
 	for (uint64_t i = 0; i < p->npages; i++) {
@@ -169,7 +169,7 @@ enum want { WANT_MAYBE, WANT_ABSENT, WANT_UNKNOWN };
 
 /* The low bit of each block of w that is wanted. */
 static uint64_t
-word_match(const struct present *p, uint64_t w, enum want want)
+word_match(const struct present_map *p, uint64_t w, enum want want)
 {
 	uint64_t low = w & LOW_BITS, high = w >> 1 & LOW_BITS;
 
@@ -186,7 +186,7 @@ word_match(const struct present *p, uint64_t w, enum want want)
 
 /* May a page have any?  pg NULL: all of it is 00. */
 static bool
-page_match(const struct present *p, const struct present_page *pg,
+page_match(const struct present_map *p, const struct present_page *pg,
     enum want want)
 {
 	if (pg == NULL)
@@ -199,7 +199,7 @@ page_match(const struct present *p, const struct present_page *pg,
 }
 
 static uint64_t
-next(const struct present *p, uint64_t from, uint64_t end, enum want want)
+next(const struct present_map *p, uint64_t from, uint64_t end, enum want want)
 {
 	while (from < end) {
 		const struct present_page *pg = p->pages[from / PAGE_BLOCKS];
@@ -226,20 +226,20 @@ next(const struct present *p, uint64_t from, uint64_t end, enum want want)
 }
 
 uint64_t
-present_next(const struct present *p, uint64_t from, bool absent)
+present_next(const struct present_map *p, uint64_t from, bool absent)
 {
 	return next(p, from, p->nblocks, absent ? WANT_ABSENT : WANT_MAYBE);
 }
 
 uint64_t
-present_next_unknown(const struct present *p, uint64_t from, uint64_t end)
+present_next_unknown(const struct present_map *p, uint64_t from, uint64_t end)
 {
 	must(end <= p->nblocks);
 	return next(p, from, end, WANT_UNKNOWN);
 }
 
 uint64_t
-present_memory(const struct present *p)
+present_memory(const struct present_map *p)
 {
 	uint64_t n = p->npages * sizeof(*p->pages);
 

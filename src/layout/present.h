@@ -28,7 +28,7 @@ enum present_state {
 
 struct present_page;
 
-struct present {
+struct present_map {
 	uint64_t nblocks;
 	uint64_t npages;
 	uint64_t nyes, ndoubt;
@@ -36,23 +36,23 @@ struct present {
 	struct present_page **pages;
 };
 
-int present_init(struct present *p, uint64_t nblocks); /* -ENOMEM */
-void present_fini(struct present *p); /* also of a zeroed one */
+int present_init(struct present_map *p, uint64_t nblocks); /* -ENOMEM */
+void present_fini(struct present_map *p); /* also of a zeroed one */
 
-enum present_state present_get(const struct present *p, uint64_t block);
+enum present_state present_get(const struct present_map *p, uint64_t block);
 /* -ENOMEM, with nothing changed.  Cannot fail for a block in state DOUBT,
  * nor for the state that it has. */
-int present_set(struct present *p, uint64_t block, enum present_state st);
+int present_set(struct present_map *p, uint64_t block, enum present_state st);
 /* What nobody has told us about does not exist. */
-void present_complete(struct present *p);
+void present_complete(struct present_map *p);
 
 /* The first block >= from that may have an object, or that has none for
  * certain; nblocks if there is no such. */
-uint64_t present_next(const struct present *p, uint64_t from, bool absent);
+uint64_t present_next(const struct present_map *p, uint64_t from, bool absent);
 /* As that, for the first block >= from and < end in state UNKNOWN; end if none. */
 uint64_t present_next_unknown(
-    const struct present *p, uint64_t from, uint64_t end);
+    const struct present_map *p, uint64_t from, uint64_t end);
 /* Bytes of memory. */
-uint64_t present_memory(const struct present *p);
+uint64_t present_memory(const struct present_map *p);
 
 #endif

@@ -1,8 +1,14 @@
 # unit tests of src/layout
-layout_unit = tests/unit/layout/name tests/unit/layout/present
+layout_unit = tests/unit/layout/layout \
+	tests/unit/layout/name \
+	tests/unit/layout/present
 check_PROGRAMS += $(layout_unit)
 TESTS += $(layout_unit)
+EXTRA_DIST += tests/unit/layout/util.h
 
+tests_unit_layout_layout_SOURCES = tests/unit/layout/layout.c
+tests_unit_layout_layout_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_layout_LDADD = $(UNIT_LIBS)
 tests_unit_layout_name_SOURCES = tests/unit/layout/name.c
 tests_unit_layout_name_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_name_LDADD = $(UNIT_LIBS)

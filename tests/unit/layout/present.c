@@ -32,7 +32,7 @@ seen(uint8_t raw, bool complete)
 }
 
 static void
-compare(const struct present *p, const uint8_t *model, uint32_t tries)
+compare(const struct present_map *p, const uint8_t *model, uint32_t tries)
 {
 	uint64_t yes = 0, doubt = 0;
 
@@ -66,7 +66,7 @@ static void
 test_model(void **state)
 {
 	uint8_t *model = calloc(N, 1);
-	struct present p;
+	struct present_map p;
 
 	assert_non_null(model);
 	assert_int_equal(present_init(&p, N), 0);
@@ -95,7 +95,7 @@ static void
 test_memory(void **state)
 {
 	const uint64_t n = UINT64_C(1) << 32;
-	struct present p;
+	struct present_map p;
 
 	assert_int_equal(present_init(&p, n), 0);
 	assert_true(present_memory(&p) <= 1 << 20);
@@ -120,7 +120,7 @@ static void
 test_full(void **state)
 {
 	const uint64_t n = UINT64_C(1) << 23;
-	struct present p;
+	struct present_map p;
 
 	assert_int_equal(present_init(&p, n), 0);
 	for (uint64_t b = 0; b < n; b++)
