@@ -8,3 +8,5 @@ libpail_la_SOURCES += src/store/store.h src/store/open.h \
 	src/store/stat.h src/store/stat.c \
 	src/store/late.h src/store/late.c \
 	src/store/delay.h src/store/delay.c
+libpail_la_SOURCES += src/store/s3.h src/store/s3.c src/store/s3int.h \
+	src/store/s3list.c src/store/s3cond.c

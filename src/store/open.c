@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "store/mem.h"
+#include "store/s3.h"
 #include "store/store.h"
 
 typedef int open_fn(const struct store_env *env, const struct url *u,
@@ -24,12 +25,20 @@ open_mem(const struct store_env *env, const struct url *u, bool create,
 	return mem_store_open(env->loop, u->path, NULL, NULL, out, e);
 }
 
+static int
+open_s3(const struct store_env *env, const struct url *u, bool create,
+    struct store **out, struct err *e)
+{
+	return s3_store_open(env, u, out, e);
+}
+
 static const struct leaf {
 	const char *scheme;
 	open_fn *open;
 	bool params; /* it has some, and looks after them */
 } leaves[] = {
 	{"mem", open_mem, false},
+	{"s3", open_s3, true},
 };
 
 int
