@@ -5,8 +5,9 @@ pail_LDADD = libpailcli.la libpail.la
 
 noinst_LTLIBRARIES += libpailcli.la
 libpailcli_la_SOURCES = src/cli/cli.h \
+	src/cli/copy_end.h src/cli/copy_file.c src/cli/copy_pipe.c \
+	src/cli/copy_run.c src/cli/copy_run.h src/cli/copy_volume.c \
 	src/cli/exit.c src/cli/exit.h \
-	src/cli/human.c src/cli/human.h \
 	src/cli/interrupt.c src/cli/interrupt.h \
 	src/cli/progress.c src/cli/progress.h \
 	src/cli/prompt.c src/cli/prompt.h \

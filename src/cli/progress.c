@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/human.h"
+#include "base/parse.h"
 #include "cli/progress.h"
 
 #define DRAW_EVERY_NS (NS_PER_S / 10)
@@ -33,7 +33,7 @@
 #define LINE_EVERY_NS (10 * NS_PER_S)
 #define LINE_SELDOM_NS (30 * NS_PER_S)
 #define LINE_MAX_COLUMNS 200
-#define PART_MAX (2 * HUMAN_MAX)
+#define PART_MAX (2 * FORMAT_MAX)
 
 #define ERASE_LINE "\r\033[K"
 
@@ -121,12 +121,12 @@ update_rate(struct progress *p, int64_t now)
 static void
 amount_text(const struct progress *p, char *out, size_t size)
 {
-	char a[HUMAN_MAX], b[HUMAN_MAX];
+	char a[FORMAT_MAX], b[FORMAT_MAX];
 
 	if (p->noun == NULL)
-		human_bytes(a, p->done), human_bytes(b, p->total);
+		format_size(a, p->done), format_size(b, p->total);
 	else
-		human_count(a, p->done), human_count(b, p->total);
+		format_count(a, p->done), format_count(b, p->total);
 	if (p->total == 0)
 		snprintf(out, size, "%s%s%s", a, p->noun ? " " : "",
 		    p->noun ? p->noun : "");
@@ -138,31 +138,39 @@ amount_text(const struct progress *p, char *out, size_t size)
 static void
 rate_text(const struct progress *p, char *out, size_t size)
 {
-	char a[HUMAN_MAX];
+	char a[FORMAT_MAX];
 
 	*out = '\0';
 	if (p->rate == 0)
 		return;
 	if (p->noun == NULL)
-		human_bytes(a, (uint64_t)p->rate);
+		snprintf(out, size, "%s", format_rate(a, p->rate));
 	else
-		human_count(a, (uint64_t)(p->rate + 0.5));
-	snprintf(out, size, "%s/s", a);
+		snprintf(out, size, "%s/s",
+		    format_count(a, (uint64_t)(p->rate + 0.5)));
 }
 
 static void
 left_text(const struct progress *p, char *out, size_t size)
 {
-	char a[HUMAN_MAX];
-	double s;
+	double left;
+	unsigned s;
 
 	*out = '\0';
 	if (p->rate <= 0 || p->total <= p->done)
 		return;
-	s = (double)(p->total - p->done) / p->rate;
-	if (s < 365.0 * 86400)
-		snprintf(out, size, "%s left",
-		    human_seconds(a, (uint64_t)(s + 0.5)));
+	left = (double)(p->total - p->done) / p->rate + 0.5;
+	if (left >= 365.0 * 86400)
+		return;
+	s = (unsigned)left;
+	if (s < 3600)
+		snprintf(out, size, "%u:%02u left", s / 60, s % 60);
+	else if (s < 48 * 3600)
+		snprintf(out, size, "%u:%02u:%02u left", s / 3600,
+		    s / 60 % 60, s % 60);
+	else
+		snprintf(out, size, "%u d %u h left", s / 86400,
+		    s / 3600 % 24);
 }
 
 static unsigned

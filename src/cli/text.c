@@ -12,8 +12,10 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <wchar.h>
 
+#include "base/clock.h"
 #include "base/strbuf.h"
 #include "cli/text.h"
 
@@ -110,4 +112,16 @@ text_fit(struct strbuf *b, const char *s, size_t width)
 	if (width > 3)
 		add_columns(b, s, width - 3);
 	strbuf_add(b, "...", width < 3 ? width : 3);
+}
+
+char *
+text_time(char *buf, int64_t wall_ns)
+{
+	time_t t = wall_ns / NS_PER_S;
+	struct tm tm;
+
+	if (wall_ns == 0 || gmtime_r(&t, &tm) == NULL ||
+	    strftime(buf, TEXT_TIME_MAX, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		strcpy(buf, "-");
+	return buf;
 }

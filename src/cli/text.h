@@ -3,6 +3,7 @@
 #define CLI_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct strbuf;
 
@@ -19,5 +20,10 @@ void text_clean(struct strbuf *b, const char *s);
 
 /* The same, at most width columns: "..." stands for a tail that is cut. */
 void text_fit(struct strbuf *b, const char *s, size_t width);
+
+/* Wall clock: "2026-05-04 13:05:00 UTC"; "-" for 0, which is not known.  buf
+ * has TEXT_TIME_MAX bytes and is returned. */
+#define TEXT_TIME_MAX 40
+char *text_time(char *buf, int64_t wall_ns);
 
 #endif

@@ -1,10 +1,14 @@
 # unit tests of src/cli
 CLI_LIBS = libpailcli.la $(UNIT_LIBS)
 
-check_PROGRAMS += tests/unit/cli/test_progress tests/unit/cli/test_table \
-	tests/unit/cli/test_prompt tests/unit/cli/test_words
-TESTS += tests/unit/cli/test_progress tests/unit/cli/test_table \
-	tests/unit/cli/test_prompt tests/unit/cli/test_words
+CLI_TESTS = \
+	tests/unit/cli/test_progress \
+	tests/unit/cli/test_table \
+	tests/unit/cli/test_prompt \
+	tests/unit/cli/test_words \
+	tests/unit/cli/test_copy
+check_PROGRAMS += $(CLI_TESTS)
+TESTS += $(CLI_TESTS)
 tests_unit_cli_test_progress_SOURCES = tests/unit/cli/test_progress.c
 tests_unit_cli_test_progress_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cli_test_progress_LDADD = $(CLI_LIBS)
@@ -17,3 +21,6 @@ tests_unit_cli_test_prompt_LDADD = $(CLI_LIBS)
 tests_unit_cli_test_words_SOURCES = tests/unit/cli/test_words.c
 tests_unit_cli_test_words_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cli_test_words_LDADD = $(CLI_LIBS)
+tests_unit_cli_test_copy_SOURCES = tests/unit/cli/test_copy.c
+tests_unit_cli_test_copy_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cli_test_copy_LDADD = $(CLI_LIBS)
