@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/list.h"
 #include "loop/loop.h"
+#include "loop/work.h"
 
 /*
  * Asynchronous file I/O: by io_uring, or by the worker pool where io_uring is
@@ -39,7 +41,7 @@ struct fileio_req {
 	/* Exactly once, on the loop, never from inside submit. */
 	void (*done)(struct fileio_req *r);
 	/* The answer: bytes transferred (less than asked only at the end of the
-	 * file), or a negative errno. */
+	 * file), 0 for the others, or a negative errno. */
 	int64_t result;
 
 	/* private */
@@ -47,14 +49,17 @@ struct fileio_req {
 	uint64_t moved;
 	struct list link;
 	struct loop_task task;
-	void *work;
+	struct work work;
 };
 
 /* FILEIO_AUTO takes io_uring where it works.  pool is used for
- * FILEIO_WORKERS and may be NULL otherwise (then AUTO cannot fall back). */
+ * FILEIO_WORKERS and may be NULL otherwise (then AUTO cannot fall back).
+ * depth: how many requests the kernel is given at a time; more may be submitted
+ * and wait for their turn. */
 struct fileio *fileio_new(struct loop *l, struct work_pool *pool,
     enum fileio_kind kind, unsigned depth, struct err *e);
-void fileio_free(struct fileio *io); /* no request in flight; accepts NULL */
+/* No request is in flight; not from inside done.  Accepts NULL. */
+void fileio_free(struct fileio *io);
 enum fileio_kind fileio_which(const struct fileio *io);
 /* Errors come through done. */
 void fileio_submit(struct fileio *io, struct fileio_req *r);

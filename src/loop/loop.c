@@ -69,8 +69,9 @@ struct loop {
 	bool stop;
 	int64_t now_ns;
 
-	/* Deferred tasks: a queue. */
+	/* Deferred tasks: a queue; and what is left of the round that runs. */
 	struct loop_task *first, **last;
+	struct loop_task *round;
 
 	/* Posted tasks: a stack, newest first.  Atomic, written by others, so
 	 * on cache lines of its own. */
@@ -244,6 +245,34 @@ take_mail(struct loop *l)
 	l->last = &newest->next;
 }
 
+/* Take t out of the list at *at; false if it is not there.  *last is moved if
+ * it was the last one. */
+static bool
+unlink_task(
+    struct loop_task **at, struct loop_task *t, struct loop_task ***last)
+{
+	for (; *at; at = &(*at)->next) {
+		if (*at != t)
+			continue;
+		*at = t->next;
+		if (last && *last == &t->next)
+			*last = at;
+		return true;
+	}
+	return false;
+}
+
+void
+loop_cancel(struct loop *l, struct loop_task *t)
+{
+	if (!__atomic_load_n(&t->queued, __ATOMIC_ACQUIRE))
+		return;
+	take_mail(l);
+	if (!unlink_task(&l->first, t, &l->last))
+		must(unlink_task(&l->round, t, NULL));
+	__atomic_store_n(&t->queued, false, __ATOMIC_RELEASE);
+}
+
 /*
  * Run all tasks that are queued now; those that they defer wait for the next
  * round.  A task is its user's again when run is called: it may be freed there,
@@ -252,12 +281,13 @@ take_mail(struct loop *l)
 static void
 run_task_round(struct loop *l)
 {
-	struct loop_task *t = l->first, *next;
+	struct loop_task *t;
 
+	l->round = l->first;
 	l->first = NULL;
 	l->last = &l->first;
-	for (; t; t = next) {
-		next = t->next;
+	while ((t = l->round)) {
+		l->round = t->next;
 		__atomic_store_n(&t->queued, false, __ATOMIC_RELEASE);
 		t->run(t);
 	}

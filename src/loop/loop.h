@@ -92,6 +92,9 @@ struct loop_task {
 void loop_defer(struct loop *l, struct loop_task *t);
 /* The same from any thread; wakes the loop. */
 void loop_post(struct loop *l, struct loop_task *t);
+/* Take t back before it runs (for tearing down: it searches); harmless if it is
+ * not queued.  Nobody posts t meanwhile. */
+void loop_cancel(struct loop *l, struct loop_task *t);
 
 /* Run before every wait, for those who collect work in a turn to hand it to
  * the kernel at once (io_uring). */

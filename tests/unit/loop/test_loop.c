@@ -110,6 +110,53 @@ task_may_defer_itself_for_ever(void **state)
 	loop_free(l);
 }
 
+struct canceller {
+	struct loop_task task;
+	struct loop *l;
+	struct letter *v;
+};
+
+static void
+canceller_run(struct loop_task *t)
+{
+	struct canceller *x = container_of(t, struct canceller, task);
+
+	note('x');
+	loop_cancel(x->l, &x->v[1].task); /* of this round */
+	loop_cancel(x->l, &x->v[3].task); /* of the next */
+	loop_cancel(x->l, t);		  /* runs already */
+}
+
+static void
+tasks_are_taken_back(void **state)
+{
+	struct loop *l = new_loop(false);
+	bool done = false;
+	struct letter v[] = {
+	    {{letter_run}, '0', l},
+	    {{letter_run}, '1', l},
+	    {{letter_run}, '2', l, NULL, &done},
+	    {{letter_run}, '3', l},
+	};
+	struct canceller x = {{canceller_run}, l, v};
+
+	v[0].then = &v[3];
+	for (unsigned i = 0; i < 3; i++)
+		loop_defer(l, &v[i].task);
+	loop_cancel(l, &v[2].task);
+	loop_cancel(l, &v[0].task);
+	loop_defer(l, &v[0].task);
+	loop_cancel(l, &v[1].task);
+	loop_defer(l, &x.task);
+	loop_defer(l, &v[1].task);
+	loop_defer(l, &v[2].task);
+	assert_int_equal(loop_run_until(l, &done), 0);
+	assert_string_equal(trace, "0x2");
+	loop_post(l, &v[2].task);
+	loop_cancel(l, &v[2].task);
+	loop_free(l);
+}
+
 /* --- timers --------------------------------------------------------------- */
 
 struct alarm_clock {
@@ -673,6 +720,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(tasks_run_in_order_and_once),
 	    cmocka_unit_test(task_may_defer_itself_for_ever),
+	    cmocka_unit_test(tasks_are_taken_back),
 	    cmocka_unit_test(timers_fire_by_time_then_by_arming),
 	    cmocka_unit_test(timer_is_moved_and_cancelled),
 	    cmocka_unit_test(timer_cannot_starve),
