@@ -2,7 +2,7 @@
 #ifndef FRONT_CONTROL_H
 #define FRONT_CONTROL_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 /*
  * How a mount ended: for those who wait for it.
@@ -19,6 +19,12 @@ struct loop;
 
 int control_open(struct loop *l, struct control **out, struct err *e);
 const char *control_name(const struct control *c);
+/*
+ * The mount point is gone, the writing goes on: from now on a process that
+ * wants to mount the same URL finds us (control_find_ending), so that it can
+ * wait instead of being refused.
+ */
+void control_announce_end(struct control *c, const char *url);
 /* Tell all that wait, and free.  rc: 0 or negative.  Accepts NULL. */
 void control_close(struct control *c, int rc, const char *sentence);
 
@@ -26,5 +32,12 @@ void control_close(struct control *c, int rc, const char *sentence);
 int control_connect(const char *name, int *fd, struct err *e);
 /* How it ended; closes fd.  -EPIPE: the process ended without a word. */
 int control_wait(int fd, struct err *e);
+
+/* A process on this machine that has announced its end for this URL: true, its
+ * socket's name (CONTROL_NAME_MAX bytes) and its pid. */
+#define CONTROL_NAME_MAX 64
+bool control_find_ending(const char *url, char *name, int *pid);
+/* The same in a text as /proc/net/unix has it (changed while it is read). */
+bool control_find_in(char *table, const char *url, char *name, int *pid);
 
 #endif

@@ -46,9 +46,12 @@
 #include "front/serve.h"
 #include "front/status.h"
 #include "loop/work.h"
+#include "store/store.h"
 #include "volume/volume.h"
 
 #define PAUSE_NS NS_PER_S	 /* between flushes that fail */
+#define REFUSED_NS (10 * NS_PER_S) /* after a signal, with a store that refuses
+				    * for good: no hope beyond that */
 #define SAY_NS (10 * NS_PER_S)	 /* between lines about the rest */
 
 struct serve {
@@ -67,7 +70,8 @@ struct serve {
 	struct loop_timer watch; /* progress, while ending */
 	uint64_t seen_dirty;	 /* at the last progress */
 	int64_t progress_ns, said_ns;
-	int rc; /* how it ended */
+	bool told; /* by a signal */
+	int rc;	   /* of the last flush at the end */
 	struct err err;
 
 	/* The unmount on a worker. */
@@ -203,6 +207,7 @@ front_idle(void *arg)
 static void
 enter_stopping(struct serve *s)
 {
+	control_announce_end(s->control, volume_url(s->volume));
 	fuse_front_stop(s->front, front_idle, s);
 }
 
@@ -272,8 +277,11 @@ watch_progress(struct loop_timer *t)
 		    c.rc != 0 ? "; last error: " : "",
 		    c.rc != 0 ? err_text(&c.err) : "");
 	}
-	if (s->p.drain_timeout_ns > 0 &&
-	    now - s->progress_ns >= s->p.drain_timeout_ns) {
+	int64_t limit = s->p.drain_timeout_ns;
+
+	if (s->told && s->rc < 0 && !store_rc_transient(s->rc))
+		limit = REFUSED_NS;
+	if (limit > 0 && now - s->progress_ns >= limit) {
 		event(s, END_NO_PROGRESS);
 		return;
 	}
@@ -337,6 +345,7 @@ caught(struct loop_signal *sig, int signo)
 	log_info("%s: %s", strsignal(signo),
 	    s->state == SERVING ? "writing everything, then ending" :
 				  "giving up");
+	s->told = true;
 	event(s, END_SIGNAL);
 }
 
@@ -423,8 +432,6 @@ finish(struct serve *s, struct err *e)
 	loop_run_until(s->loop, &s->unmount_idle); /* it may wait for us */
 	int rc = volume_close(s->volume, false, e);
 
-	if (rc < 0)
-		log_error("%s", err_text(e));
 	control_close(s->control, rc, err_text(e));
 	return rc;
 }
@@ -444,7 +451,6 @@ give_up(struct serve *s, struct err *e)
 	    c.rc < 0	? err_text(&c.err) :
 		s->rc < 0 ? err_text(&s->err) :
 			  "");
-	log_error("%s", err_text(e));
 	fuse_front_abandon(s->front);
 	control_close(s->control, e->rc, err_text(e));
 	return e->rc;
