@@ -32,4 +32,13 @@ int cli_fail(const char *verb, const struct err *e);
 __attribute__((format(printf, 2, 3))) int cli_usage(
     const char *verb, const char *fmt, ...);
 
+/* One per verb, each in a file of its own. */
+extern const struct verb verb_mount, verb_unmount, verb_sync, verb_stats,
+    verb_s3backer;
+
+/* mount(8) calls mount.pail URL DIR [-fnsv] [-o OPTIONS]; umount(8) calls
+ * umount.fuse.pail DIR [-flnrv]. */
+int mount_helper_main(int argc, char **argv);
+int unmount_helper_main(int argc, char **argv);
+
 #endif

@@ -14,3 +14,13 @@ libpailcli_la_SOURCES = src/cli/cli.h \
 	src/cli/suggest.c src/cli/suggest.h \
 	src/cli/table.c src/cli/table.h \
 	src/cli/text.c src/cli/text.h
+
+# The verbs of a mount, and the options that all verbs share.
+libpailcli_la_SOURCES += \
+	src/cli/daemon.c src/cli/daemon.h \
+	src/cli/mount.c \
+	src/cli/mount_run.c src/cli/mount_run.h \
+	src/cli/mounted.c src/cli/mounted.h \
+	src/cli/settings.c src/cli/settings.h \
+	src/cli/sync.c \
+	src/cli/unmount.c

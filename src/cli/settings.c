@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The shared options.
+ *
+ * The rows for S3 are made from s3/config's own list, so that an option, a
+ * URL parameter and the manual cannot disagree; keys that are secret are left
+ * out, since anybody can read a command line.
+ *
+ * An option that was not given leaves the defaults of the layer below alone;
+ * conf_given tells.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "base/strbuf.h"
+#include "cli/prompt.h"
+#include "cli/settings.h"
+#include "loop/fileio.h"
+#include "loop/loop.h"
+#include "loop/work.h"
+
+#define S CONF_AT
+typedef struct settings T;
+
+static const char *const auto_no_yes[] = { "auto", "no", "yes", NULL };
+
+static const struct conf_opt store_opts[] = {
+	{ "max-requests", 0, CONF_UINT, S(T, max_requests), .min = 1,
+	    .max = 65536, .group = "Store",
+	    .help = "requests in flight at a time (256)" },
+	{ "retry-deadline", 0, CONF_DURATION, S(T, retry_deadline_ns),
+	    .min = NS_PER_S,
+	    .help = "give up a request after trying for so long (30s)" },
+	{ NULL }
+};
+
+static const struct conf_opt open_opts[] = {
+	{ "password-file", 0, CONF_PATH, S(T, password_file),
+	    .group = "Encryption",
+	    .help = "the password is the first line of this file" },
+	{ "ask-password", 0, CONF_FLAG, S(T, ask_password),
+	    .help = "ask for the password on the terminal" },
+	{ "key-length", 0, CONF_UINT, S(T, key_length), .min = 1, .max = 64,
+	    .help = "bytes of the key (the cipher's own)" },
+	{ "block-hash-prefix", 0, CONF_ENUM, S(T, hash_prefix),
+	    .words = auto_no_yes, .group = "Volume",
+	    .help = "a hash stands before the numbers in the objects' "
+		    "names" },
+	{ NULL }
+};
+
+static const struct conf_opt create_opts[] = {
+	{ "size", 's', CONF_SIZE, S(T, size), .min = 4096,
+	    .max = (uint64_t)1 << 56, .group = "Volume",
+	    .help = "size of the disk" },
+	{ "block-size", 'b', CONF_SIZE, S(T, block_size), .min = 4096,
+	    .max = 16 << 20, .pow2 = true,
+	    .help = "bytes in a block, which is one object (128K)" },
+	{ "compress", 0, CONF_STRING, S(T, compress),
+	    .arg = "zstd|deflate|none",
+	    .help = "how blocks are compressed (none)" },
+	{ "compress-level", 0, CONF_STRING, S(T, compress_level), .arg = "N",
+	    .help = "level of the compression (its own default)" },
+	{ "encrypt", 0, CONF_STRING, S(T, cipher), .arg = "CIPHER",
+	    .group = "Encryption",
+	    .help = "encrypt the blocks, by AES-256-CBC for instance; "
+		    "compresses too" },
+	{ NULL }
+};
+
+static const struct conf_opt cache_opts[] = {
+	{ "cache", 0, CONF_SIZE, S(T, cache), .min = 4 << 20,
+	    .group = "Cache", .help = "memory for blocks (256M)" },
+	{ "dirty", 0, CONF_SIZE, S(T, dirty), .min = 1 << 20,
+	    .help = "of it, at most so much that is not written yet (three "
+		    "quarters)" },
+	{ "write-delay", 0, CONF_DURATION, S(T, write_delay_ns),
+	    .help = "a changed block waits so long for more changes" },
+	{ "uploads", 0, CONF_UINT, S(T, uploads), .min = 1, .max = 65536,
+	    .help = "blocks written at a time (64)" },
+	{ "read-ahead", 0, CONF_SIZE, S(T, readahead),
+	    .help = "read at most so far ahead of each reader; 0: not at "
+		    "all (adapts itself)" },
+	{ "error-deadline", 0, CONF_DURATION, S(T, error_deadline_ns),
+	    .help = "when the store has refused data for so long, writes "
+		    "that have to wait fail" },
+	{ NULL }
+};
+
+static const struct conf_opt common_opts[] = {
+	{ "verbose", 'v', CONF_FLAG, S(T, verbose), .group = "General",
+	    .help = "say more" },
+	{ "quiet", 'q', CONF_FLAG, S(T, quiet),
+	    .help = "no progress, only errors" },
+	{ NULL }
+};
+
+/* --- the table ----------------------------------------------------------- */
+
+/* Rows are added until CONF_OPTS_MAX - 1; the last one is the end. */
+static unsigned
+add_rows(struct conf_opt *out, unsigned n, const struct conf_opt *rows)
+{
+	for (; rows->name != NULL; rows++) {
+		must(n < CONF_OPTS_MAX - 1);
+		out[n++] = *rows;
+	}
+	out[n] = (struct conf_opt){ NULL };
+	return n;
+}
+
+static bool
+is_secret(const char *name)
+{
+	return strcmp(name, "access-key") == 0 ||
+	    strcmp(name, "session-token") == 0;
+}
+
+static unsigned
+add_s3(struct conf_opt *out, unsigned n)
+{
+	const char *name, *what, *value;
+	bool first = true;
+
+	for (unsigned i = 0;
+	     (name = s3_config_name(i, &what, &value)) != NULL; i++) {
+		struct conf_opt row = { .name = name, .help = what,
+			.arg = value };
+
+		must(i < SETTINGS_S3_MAX);
+		if (is_secret(name))
+			continue;
+		if (first)
+			row.group = "S3";
+		first = false;
+		if (value == NULL) {
+			row.type = CONF_FLAG;
+			row.offset = S(T, s3_flag) + i * sizeof(bool);
+		} else {
+			row.type = strcmp(value, "FILE") == 0 ? CONF_PATH :
+								CONF_STRING;
+			row.offset = S(T, s3_text) + i * sizeof(char *);
+		}
+		n = add_rows(
+		    out, n, (struct conf_opt[]){ row, { NULL } });
+	}
+	return n;
+}
+
+void
+settings_table(
+    struct conf_opt *out, unsigned groups, const struct conf_opt *own)
+{
+	unsigned n = add_rows(out, 0, own);
+
+	if ((groups & SETTINGS_CREATE) != 0)
+		n = add_rows(out, n, create_opts);
+	if ((groups & SETTINGS_OPEN) != 0)
+		n = add_rows(out, n, open_opts);
+	if ((groups & SETTINGS_CACHE) != 0)
+		n = add_rows(out, n, cache_opts);
+	if ((groups & SETTINGS_STORE) != 0) {
+		n = add_rows(out, n, store_opts);
+		n = add_s3(out, n);
+	}
+	if ((groups & SETTINGS_COMMON) != 0)
+		add_rows(out, n, common_opts);
+}
+
+/* --- applying ---------------------------------------------------------------- */
+
+static int
+apply_s3(struct settings *s, const struct conf *c, struct err *e)
+{
+	const char *name, *what, *value;
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 &&
+	     (name = s3_config_name(i, &what, &value)) != NULL; i++) {
+		if (s->s3_text[i] != NULL)
+			rc = s3_config_set(&s->s3, name, s->s3_text[i], e);
+		else if (conf_given(c, &s->s3_flag[i]))
+			rc = s3_config_set(&s->s3, name,
+			    s->s3_flag[i] ? "yes" : "no", e);
+	}
+	return rc;
+}
+
+static int
+read_password(struct settings *s, struct err *e)
+{
+	int fd = open(s->password_file, O_RDONLY | O_CLOEXEC);
+	size_t n = 0;
+	ssize_t got;
+
+	if (fd < 0)
+		return err_errno(
+		    e, -errno, "password file %s", s->password_file);
+	while (n < sizeof(s->password) - 1 &&
+	    (got = read(fd, s->password + n,
+		 sizeof(s->password) - 1 - n)) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			int rc = err_errno(e, -errno, "password file %s",
+			    s->password_file);
+
+			close(fd);
+			return rc;
+		}
+		n += (size_t)got;
+	}
+	close(fd);
+	s->password[n] = '\0';
+	n = strcspn(s->password, "\r\n");
+	if (n == sizeof(s->password) - 1)
+		return err_set(e, -E2BIG,
+		    "password file %s: its first line is longer than %zu "
+		    "characters", s->password_file, sizeof(s->password) - 2);
+	if (n == 0)
+		return err_set(e, -EINVAL,
+		    "password file %s: its first line is empty",
+		    s->password_file);
+	explicit_bzero(s->password + n, sizeof(s->password) - n);
+	return 0;
+}
+
+static int
+apply_password(struct settings *s, struct err *e)
+{
+	int rc = 0;
+
+	_Static_assert(sizeof(s->password) >= PROMPT_MAX, "prompt's answer");
+	if (s->password[0] != '\0')
+		; /* the verb has put one there */
+	else if (s->password_file != NULL)
+		rc = read_password(s, e);
+	else if (s->ask_password || s->cipher != NULL)
+		rc = prompt_password("Password: ", false,
+		    "--password-file FILE", s->password, e);
+	if (rc == 0 && s->password[0] != '\0')
+		s->volume.layout.password = s->password;
+	return rc;
+}
+
+static int
+apply_level(struct settings *s, struct err *e)
+{
+	char *end;
+
+	if (s->compress_level == NULL)
+		return 0;
+	errno = 0;
+	long n = strtol(s->compress_level, &end, 10);
+
+	if (end == s->compress_level || *end != '\0' || errno != 0 ||
+	    n < -200000 || n > 100)
+		return err_set(e, -EINVAL,
+		    "--compress-level %s: not a level (deflate has 0 to 9, "
+		    "zstd -7 to 22)", s->compress_level);
+	s->volume.layout.compress_level = (int)n;
+	return 0;
+}
+
+static void
+apply_cache(struct settings *s, const struct conf *c)
+{
+	struct cache_params *p = &s->volume.cache;
+
+	if (s->cache > 0)
+		p->size = s->cache;
+	if (s->dirty > 0)
+		p->dirty_max = s->dirty;
+	if (conf_given(c, &s->write_delay_ns))
+		p->write_delay_ns = s->write_delay_ns;
+	if (s->uploads > 0)
+		p->uploads = (unsigned)s->uploads;
+	if (conf_given(c, &s->readahead))
+		p->readahead = s->readahead == 0 ? 1 :
+		    s->readahead > UINT_MAX	 ? UINT_MAX :
+						   (unsigned)s->readahead;
+	if (conf_given(c, &s->error_deadline_ns))
+		p->error_deadline_ns = s->error_deadline_ns;
+}
+
+int
+settings_apply(struct settings *s, const struct conf *c, struct err *e)
+{
+	struct layout_params *l = &s->volume.layout;
+
+	log_open("pail",
+	    s->verbose	 ? LOG_LVL_DEBUG :
+		s->quiet ? LOG_LVL_ERROR :
+			   LOG_LVL_INFO,
+	    false);
+	volume_params_init(&s->volume);
+	s3_config_init(&s->s3);
+	int rc = apply_s3(s, c, e);
+
+	if (rc < 0)
+		return rc;
+	l->size = s->size;
+	l->block_size = (uint32_t)s->block_size;
+	if (s->compress != NULL)
+		l->compress = s->compress;
+	if (s->cipher != NULL)
+		l->cipher = s->cipher;
+	if (s->key_length > 0)
+		l->key_length = (unsigned)s->key_length;
+	if (conf_given(c, &s->hash_prefix))
+		l->hash_prefix = s->hash_prefix - 1;
+	if (s->s3.default_content_encoding != NULL)
+		l->default_encoding = s->s3.default_content_encoding;
+	rc = apply_level(s, e);
+	if (rc < 0)
+		return rc;
+	apply_cache(s, c);
+	if (s->max_requests > 0)
+		s->volume.store.max_inflight = (unsigned)s->max_requests;
+	if (s->retry_deadline_ns > 0)
+		s->volume.store.retry_deadline_ns = s->retry_deadline_ns;
+	return apply_password(s, e);
+}
+
+/* --- the process's own ------------------------------------------------------------ */
+
+static unsigned
+pool_threads(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	/* Some block in file I/O rather than compute. */
+	return n < 2 ? 4 : n > 16 ? 16 : (unsigned)n + 2;
+}
+
+int
+settings_start(struct settings *s, struct err *e)
+{
+	if (s->loop == NULL && (s->loop = loop_new(e)) == NULL)
+		return e->rc;
+	s->pool = work_pool_new(pool_threads(), e);
+	if (s->pool == NULL)
+		goto fail;
+	s->fileio = fileio_new(s->loop, s->pool, FILEIO_AUTO, 128, e);
+	if (s->fileio == NULL)
+		goto fail;
+	s->env = (struct store_env){ .loop = s->loop, .pool = s->pool,
+		.fileio = s->fileio, .s3 = &s->s3 };
+	return 0;
+fail:;
+	int rc = e->rc < 0 ? e->rc : -ENOMEM;
+
+	settings_stop(s);
+	return rc;
+}
+
+void
+settings_stop(struct settings *s)
+{
+	fileio_free(s->fileio);
+	work_pool_free(s->pool);
+	loop_free(s->loop);
+	s->fileio = NULL;
+	s->pool = NULL;
+	s->loop = NULL;
+}
+
+void
+settings_fini(struct settings *s)
+{
+	explicit_bzero(s->password, sizeof(s->password));
+	s3_config_fini(&s->s3);
+}
