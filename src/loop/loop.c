@@ -17,7 +17,9 @@
  * about to sleep or does; only then is an eventfd written.  Poster: push, then
  * take the flag; loop: set the flag, then look for mail.  Both are sequentially
  * consistent, so at least one of the two sees the other, and no wake is lost.
- * The eventfd is watched edge-triggered, so it is never read.
+ * The eventfd is watched edge-triggered, so it is never read.  A posted task
+ * may have run, and have made its user free the loop, before the poster is done
+ * with the flag: loop_free waits for `posting` to become 0.
  *
  * Timers are a 4-ary heap, ordered by time and then by arming; the key stands
  * in the heap, so that sifting does not touch the timers.  A time in the past
@@ -34,6 +36,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +79,8 @@ struct loop {
 	/* Posted tasks: a stack, newest first.  Atomic, written by others, so
 	 * on cache lines of its own. */
 	_Alignas(64) struct loop_task *mail;
-	bool asleep; /* atomic */
+	bool asleep;	  /* atomic */
+	unsigned posting; /* atomic: threads inside loop_post */
 
 	_Alignas(64) struct timer_slot *heap;
 	uint32_t ntimers, heap_cap;
@@ -157,6 +161,8 @@ loop_free(struct loop *l)
 {
 	if (!l)
 		return;
+	while (__atomic_load_n(&l->posting, __ATOMIC_ACQUIRE) > 0)
+		sched_yield(); /* a few instructions of another thread */
 	must(!l->owner);
 	must(l->ntimers == 0);
 	must(l->nfds == 0);
@@ -208,6 +214,7 @@ loop_post(struct loop *l, struct loop_task *t)
 	}
 	if (__atomic_exchange_n(&t->queued, true, __ATOMIC_ACQ_REL))
 		return;
+	__atomic_fetch_add(&l->posting, 1, __ATOMIC_RELAXED);
 	head = __atomic_load_n(&l->mail, __ATOMIC_RELAXED);
 	do
 		t->next = head;
@@ -219,6 +226,7 @@ loop_post(struct loop *l, struct loop_task *t)
 
 		must(n == sizeof(one));
 	}
+	__atomic_fetch_sub(&l->posting, 1, __ATOMIC_RELEASE);
 }
 
 static bool

@@ -105,7 +105,7 @@ req_done(struct fileio_req *r)
 }
 
 static void
-submit(struct fix *f, struct req *q, enum fileio_op op, uint64_t off,
+prepare(struct fix *f, struct req *q, enum fileio_op op, uint64_t off,
     void *p, size_t n)
 {
 	q->f = f;
@@ -117,10 +117,23 @@ submit(struct fix *f, struct req *q, enum fileio_op op, uint64_t off,
 	    .niov = n > 0,
 	    .done = req_done,
 	    .result = -77};
+}
+
+static void
+send(struct fix *f, struct req *q)
+{
 	f->left++;
 	f->submitting = true;
 	fileio_submit(f->io, &q->r);
 	f->submitting = false;
+}
+
+static void
+submit(struct fix *f, struct req *q, enum fileio_op op, uint64_t off,
+    void *p, size_t n)
+{
+	prepare(f, q, op, off, p, n);
+	send(f, q);
 }
 
 static void
@@ -208,9 +221,10 @@ more_pieces_than_a_call_takes(void **state)
 		data[i] = (char)(i * 7 + i / 251);
 	for (unsigned i = 0; i < n; i++)
 		iov[i] = (struct iovec){data + i * 3, 3};
-	submit(f, &q, FILEIO_WRITE, 1, data, 1); /* the form; now the pieces */
+	prepare(f, &q, FILEIO_WRITE, 1, NULL, 0);
 	q.r.iov = iov;
 	q.r.niov = n;
+	send(f, &q);
 	wait_all(f);
 	assert_int_equal(q.r.result, n * 3);
 	assert_int_equal(one(f, FILEIO_READ, 1, back, n * 3), n * 3);
@@ -321,8 +335,9 @@ done_may_submit(void **state)
 
 	for (unsigned i = 0; i < 8; i++) {
 		v[i].left = 200;
-		submit(f, &v[i].q, FILEIO_WRITE, i, &v[i].byte, 1);
+		prepare(f, &v[i].q, FILEIO_WRITE, i, &v[i].byte, 1);
 		v[i].q.r.done = chain_done;
+		send(f, &v[i].q);
 	}
 	wait_all(f);
 }
