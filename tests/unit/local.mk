@@ -7,6 +7,7 @@ UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/tests
 if CMOCKA
 include tests/unit/base/local.mk
 include tests/unit/loop/local.mk
+include tests/unit/http/local.mk
 include tests/unit/s3/local.mk
 include tests/unit/store/local.mk
 include tests/unit/codec/local.mk
