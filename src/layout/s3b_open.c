@@ -473,10 +473,10 @@ make_cipher(struct opening *o, struct cipher **out, struct err *e)
 		return 0;
 	if (!o->probe.has_desc) {
 		d->key_length = p->key_length;
-		if (strlen(o->bucket) + strlen(o->prefix) + 2 > sizeof(d->salt))
+		if (snprintf(d->salt, sizeof(d->salt), "%s/%s", o->bucket,
+			o->prefix) >= (int)sizeof(d->salt))
 			return err_set(e, -ENAMETOOLONG,
 			    "bucket and prefix are too long for a salt");
-		sprintf(d->salt, "%s/%s", o->bucket, o->prefix);
 	} else if (p->key_length != 0 && p->key_length != d->key_length)
 		return err_set(e, -EINVAL,
 		    "%s%s: the volume has key length %u, not %u", o->s->url,
