@@ -10,5 +10,6 @@ libpail_la_SOURCES += \
 	src/base/map.c src/base/map.h \
 	src/base/must.c src/base/must.h \
 	src/base/parse.c src/base/parse.h \
+	src/base/secret.c src/base/secret.h \
 	src/base/stat.c src/base/stat.h \
 	src/base/strbuf.c src/base/strbuf.h

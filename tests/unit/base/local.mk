@@ -28,3 +28,9 @@ TESTS += tests/unit/base/test_stat
 tests_unit_base_test_stat_SOURCES = tests/unit/base/test_stat.c
 tests_unit_base_test_stat_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_base_test_stat_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_secret
+TESTS += tests/unit/base/test_secret
+tests_unit_base_test_secret_SOURCES = tests/unit/base/test_secret.c
+tests_unit_base_test_secret_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_secret_LDADD = $(UNIT_LIBS)
