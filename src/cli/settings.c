@@ -12,7 +12,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "base/secret.h"
 #include "base/strbuf.h"
 #include "cli/prompt.h"
 #include "cli/settings.h"
@@ -197,45 +197,6 @@ apply_s3(struct settings *s, const struct conf *c, struct err *e)
 }
 
 static int
-read_password(struct settings *s, struct err *e)
-{
-	int fd = open(s->password_file, O_RDONLY | O_CLOEXEC);
-	size_t n = 0;
-	ssize_t got;
-
-	if (fd < 0)
-		return err_errno(
-		    e, -errno, "password file %s", s->password_file);
-	while (n < sizeof(s->password) - 1 &&
-	    (got = read(fd, s->password + n,
-		 sizeof(s->password) - 1 - n)) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			int rc = err_errno(e, -errno, "password file %s",
-			    s->password_file);
-
-			close(fd);
-			return rc;
-		}
-		n += (size_t)got;
-	}
-	close(fd);
-	s->password[n] = '\0';
-	n = strcspn(s->password, "\r\n");
-	if (n == sizeof(s->password) - 1)
-		return err_set(e, -E2BIG,
-		    "password file %s: its first line is longer than %zu "
-		    "characters", s->password_file, sizeof(s->password) - 2);
-	if (n == 0)
-		return err_set(e, -EINVAL,
-		    "password file %s: its first line is empty",
-		    s->password_file);
-	explicit_bzero(s->password + n, sizeof(s->password) - n);
-	return 0;
-}
-
-static int
 apply_password(struct settings *s, struct err *e)
 {
 	int rc = 0;
@@ -244,7 +205,8 @@ apply_password(struct settings *s, struct err *e)
 	if (s->password[0] != '\0')
 		; /* the verb has put one there */
 	else if (s->password_file != NULL)
-		rc = read_password(s, e);
+		rc = secret_read_line(s->password_file, "password file",
+		    s->password, sizeof(s->password), e);
 	else if (s->ask_password || s->cipher != NULL)
 		rc = prompt_password("Password: ", false,
 		    "--password-file FILE", s->password, e);
