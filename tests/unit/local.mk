@@ -4,6 +4,16 @@
 UNIT_LIBS = libpail.la $(CMOCKA_LIBS)
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/tests
 
+# To fail the n'th allocation or system call: see tests/lib/fault.h.
+FAULT_FILES = tests/lib/fault.c tests/lib/fault.h
+FAULT_WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=reallocarray,--wrap=aligned_alloc,--wrap=posix_memalign \
+	-Wl,--wrap=strdup,--wrap=strndup,--wrap=asprintf,--wrap=vasprintf \
+	-Wl,--wrap=epoll_create1,--wrap=epoll_ctl,--wrap=eventfd \
+	-Wl,--wrap=signalfd,--wrap=pthread_create,--wrap=fstat,--wrap=read \
+	-Wl,--wrap=io_uring_queue_init_params \
+	-Wl,--wrap=io_uring_register_eventfd
+
 if CMOCKA
 include tests/unit/base/local.mk
 include tests/unit/loop/local.mk

@@ -34,3 +34,11 @@ TESTS += tests/unit/base/test_secret
 tests_unit_base_test_secret_SOURCES = tests/unit/base/test_secret.c
 tests_unit_base_test_secret_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_base_test_secret_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_fault
+TESTS += tests/unit/base/test_fault
+tests_unit_base_test_fault_SOURCES = tests/unit/base/test_fault.c \
+	$(FAULT_FILES)
+tests_unit_base_test_fault_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_fault_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+tests_unit_base_test_fault_LDADD = $(UNIT_LIBS)

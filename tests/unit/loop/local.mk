@@ -16,3 +16,11 @@ TESTS += tests/unit/loop/test_work
 tests_unit_loop_test_work_SOURCES = tests/unit/loop/test_work.c
 tests_unit_loop_test_work_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_loop_test_work_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/loop/test_fault
+TESTS += tests/unit/loop/test_fault
+tests_unit_loop_test_fault_SOURCES = tests/unit/loop/test_fault.c \
+	$(FAULT_FILES)
+tests_unit_loop_test_fault_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_loop_test_fault_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+tests_unit_loop_test_fault_LDADD = $(UNIT_LIBS)
