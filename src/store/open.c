@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/dir.h"
 #include "store/mem.h"
 #include "store/s3.h"
 #include "store/store.h"
@@ -32,11 +33,19 @@ open_s3(const struct store_env *env, const struct url *u, bool create,
 	return s3_store_open(env, u, out, e);
 }
 
+static int
+open_dir(const struct store_env *env, const struct url *u, bool create,
+    struct store **out, struct err *e)
+{
+	return dir_store_open(env->loop, u->path, create, out, e);
+}
+
 static const struct leaf {
 	const char *scheme;
 	open_fn *open;
 	bool params; /* it has some, and looks after them */
 } leaves[] = {
+	{"dir", open_dir, false},
 	{"mem", open_mem, false},
 	{"s3", open_s3, true},
 };

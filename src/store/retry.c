@@ -388,7 +388,8 @@ retry_done(struct store_req *down)
 	health_note(t, down);
 	if (t->conf.stats != NULL)
 		stat_store_error(t->conf.stats, down->rc);
-	if (writes && down->rc < 0 && !rc_never_sent(down->rc))
+	if (writes && down->rc < 0 && down->rc != -EEXIST &&
+	    !rc_never_sent(down->rc))
 		rr->maybe = true;
 	if (writes && rc_unanswered(down->rc)) {
 		rr->late = true;

@@ -1,6 +1,7 @@
 # unit tests of src/store
 store_unit = tests/unit/store/url tests/unit/store/meta \
-	tests/unit/store/stacks
+	tests/unit/store/stacks tests/unit/store/filters \
+	tests/unit/store/dir
 check_PROGRAMS += $(store_unit)
 TESTS += $(store_unit)
 
@@ -16,3 +17,10 @@ tests_unit_store_stacks_SOURCES = tests/unit/store/stacks.c \
 	tests/unit/store/contract.c tests/unit/store/contract.h
 tests_unit_store_stacks_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_store_stacks_LDADD = $(UNIT_LIBS)
+tests_unit_store_filters_SOURCES = tests/unit/store/filters.c
+tests_unit_store_filters_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_filters_LDADD = $(UNIT_LIBS)
+tests_unit_store_dir_SOURCES = tests/unit/store/dir.c \
+	tests/unit/store/contract.c tests/unit/store/contract.h
+tests_unit_store_dir_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_dir_LDADD = $(UNIT_LIBS)

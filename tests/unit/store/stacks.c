@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/stat.h"
+#include "store/check.h"
 #include "store/delay.h"
+#include "store/fault.h"
 #include "store/limit.h"
 #include "store/mem.h"
 #include "store/open.h"
@@ -68,6 +70,42 @@ with_stack(struct store **s, struct err *e)
 }
 
 static int
+with_check(struct store **s, struct err *e)
+{
+	return check_store_new(*s, 7, s, e);
+}
+
+static int
+with_no_faults(struct store **s, struct err *e)
+{
+	return fault_store_new(*s, 7, s, e);
+}
+
+/* A tenth of all requests fails before or after they are done; retry makes
+ * nothing of it, or it would be seen. */
+static int
+with_faults(struct store **s, struct err *e)
+{
+	static const struct fault_rule rules[] = {
+		{.permille = 30, .kind = FAULT_FAIL, .rc = -EAGAIN},
+		{.permille = 30, .kind = FAULT_FAIL, .rc = -ECONNREFUSED},
+		{.permille = 30, .kind = FAULT_LOST, .rc = -EAGAIN},
+		{.ops = 1 << STORE_GET | 1 << STORE_LIST | 1 << STORE_HEAD,
+		    .permille = 30, .kind = FAULT_FAIL, .rc = -ETIMEDOUT},
+		{.ops = 1 << STORE_PUT | 1 << STORE_DELETE,
+		    .permille = 30, .kind = FAULT_LOST},
+	};
+	struct store *f;
+	int rc = fault_store_new(*s, 11, &f, e);
+
+	for (size_t i = 0; rc == 0 && i < sizeof(rules) / sizeof(rules[0]); i++)
+		rc = fault_add(f, &rules[i]);
+	if (rc == 0)
+		rc = store_stack(f, &(struct store_tuning){0}, &stats, s, e);
+	return rc < 0 ? rc : with_check(s, e);
+}
+
+static int
 with_all(struct store **s, struct err *e)
 {
 	int rc = with_delay(s, e);
@@ -106,6 +144,9 @@ main(void)
 		{"delay over mem", {0}, with_delay},
 		{"stack over mem", {0}, with_stack},
 		{"stack over delay over mem", {0}, with_all},
+		{"check over mem", {0}, with_check},
+		{"fault without rules over mem", {0}, with_no_faults},
+		{"check over stack over faults over mem", {0}, with_faults},
 	};
 	int failed = 0;
 
