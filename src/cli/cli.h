@@ -33,6 +33,7 @@ __attribute__((format(printf, 2, 3))) int cli_usage(
     const char *verb, const char *fmt, ...);
 
 /* One per verb, each in a file of its own. */
+extern const struct verb verb_copy, verb_create;
 extern const struct verb verb_mount, verb_unmount, verb_sync, verb_stats,
     verb_s3backer;
 
