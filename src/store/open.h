@@ -9,6 +9,7 @@
  * Stores by URL:
  *
  *   s3://BUCKET[/PREFIX][?endpoint=URL&region=R&style=path|host&profile=P...]
+ *	prefix=TEXT: more of the prefix, without a "/" behind it
  *   dir:PATH[?volume=NAME]       a directory of files
  *   mem:[NAME]                   in memory, for tests
  *
@@ -30,7 +31,7 @@ struct url {
 	char *text;   /* as given, for messages */
 	char *scheme; /* "s3", "dir", "mem" */
 	char *path;   /* the bucket, the directory, the name */
-	char *prefix; /* of every key: "", or it ends in "/" */
+	char *prefix; /* of every key: "", or it ends in "/" (but prefix=) */
 	struct url_param {
 		char *name, *value; /* percent-decoded */
 	} *params;

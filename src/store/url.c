@@ -13,6 +13,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,29 +141,71 @@ url_set_prefix(struct url *u, const char *s, struct err *e)
 	return 0;
 }
 
-/* Take volume=NAME out of the parameters. */
+/* Take a parameter out: its last value, malloc'ed, or NULL. */
+static char *
+url_take(struct url *u, const char *name)
+{
+	char *value = NULL;
+
+	for (unsigned i = 0; i < u->nparams;) {
+		if (strcmp(u->params[i].name, name) != 0) {
+			i++;
+			continue;
+		}
+		free(value);
+		value = u->params[i].value;
+		free(u->params[i].name);
+		u->nparams--;
+		memmove(&u->params[i], &u->params[i + 1],
+		    (u->nparams - i) * sizeof(u->params[0]));
+	}
+	return value;
+}
+
+/* volume=NAME is the prefix. */
 static int
 url_take_volume(struct url *u, struct err *e)
 {
-	const char *name = url_param(u, "volume");
+	char *name = url_take(u, "volume");
 	int rc;
 
 	if (name == NULL)
 		return url_set_prefix(u, "", e);
 	if (name[0] == '\0' || name[0] == '/')
-		return err_set(e, -EINVAL,
+		rc = err_set(e, -EINVAL,
 		    "URL %s: volume=\"%s\" is no name of a volume", u->text,
 		    name);
-	rc = url_set_prefix(u, name, e);
-	for (unsigned i = 0; i < u->nparams;) {
-		if (strcmp(u->params[i].name, "volume") != 0) {
-			i++;
-			continue;
-		}
-		free(u->params[i].name);
-		free(u->params[i].value);
-		u->params[i] = u->params[--u->nparams];
+	else
+		rc = url_set_prefix(u, name, e);
+	free(name);
+	return rc;
+}
+
+/* prefix=TEXT follows the prefix of the path as it is, without a "/" at its
+ * end: names as other programs have made them. */
+static int
+url_take_prefix(struct url *u, struct err *e)
+{
+	char *text = url_take(u, "prefix");
+	char *both;
+	int rc = 0;
+
+	if (text == NULL)
+		return 0;
+	if (text[0] == '/' && u->prefix[0] == '\0')
+		rc = err_set(e, -EINVAL,
+		    "URL %s: the prefix begins with \"/\"; remove it", u->text);
+	else if (strlen(u->prefix) + strlen(text) > STORE_KEY_MAX / 2)
+		rc = err_set(e, -EINVAL,
+		    "URL %s: the prefix is longer than %d bytes", u->text,
+		    STORE_KEY_MAX / 2);
+	else if (asprintf(&both, "%s%s", u->prefix, text) < 0)
+		rc = err_errno(e, -ENOMEM, "URL %s", u->text);
+	if (rc == 0) {
+		free(u->prefix);
+		u->prefix = both;
 	}
+	free(text);
 	return rc;
 }
 
@@ -198,7 +241,7 @@ url_split_s3(struct url *u, const char *s, size_t n, struct err *e)
 	else
 		rc = url_set_prefix(u, prefix != NULL ? prefix : "", e);
 	free(prefix);
-	return rc;
+	return rc < 0 ? rc : url_take_prefix(u, e);
 }
 
 static int
