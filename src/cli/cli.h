@@ -33,10 +33,11 @@ __attribute__((format(printf, 2, 3))) int cli_usage(
     const char *verb, const char *fmt, ...);
 
 /* One per verb, each in a file of its own. */
-extern const struct verb verb_copy, verb_create;
 extern const struct verb verb_mount, verb_unmount, verb_sync, verb_stats,
     verb_s3backer;
 
+/* The verb mount by another name, which stands before its messages. */
+int mount_main(const char *who, int argc, char **argv);
 /* mount(8) calls mount.pail URL DIR [-fnsv] [-o OPTIONS]; umount(8) calls
  * umount.fuse.pail DIR [-flnrv]. */
 int mount_helper_main(int argc, char **argv);

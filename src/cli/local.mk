@@ -5,7 +5,6 @@ pail_LDADD = libpailcli.la libpail.la
 
 noinst_LTLIBRARIES += libpailcli.la
 libpailcli_la_SOURCES = src/cli/cli.h \
-	src/cli/copy.c src/cli/create.c \
 	src/cli/copy_end.h src/cli/copy_file.c src/cli/copy_pipe.c \
 	src/cli/copy_run.c src/cli/copy_run.h src/cli/copy_volume.c \
 	src/cli/exit.c src/cli/exit.h \
@@ -14,7 +13,6 @@ libpailcli_la_SOURCES = src/cli/cli.h \
 	src/cli/prompt.c src/cli/prompt.h \
 	src/cli/suggest.c src/cli/suggest.h \
 	src/cli/table.c src/cli/table.h \
-	src/cli/tool.c src/cli/tool.h \
 	src/cli/text.c src/cli/text.h
 
 # The verbs of a mount, and the options that all verbs share.
@@ -23,6 +21,9 @@ libpailcli_la_SOURCES += \
 	src/cli/mount.c \
 	src/cli/mount_run.c src/cli/mount_run.h \
 	src/cli/mounted.c src/cli/mounted.h \
+	src/cli/s3b_args.c src/cli/s3b_flags.c src/cli/s3b_flags.h \
+	src/cli/s3backer.c \
 	src/cli/settings.c src/cli/settings.h \
+	src/cli/stats.c \
 	src/cli/sync.c \
 	src/cli/unmount.c

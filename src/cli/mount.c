@@ -32,7 +32,7 @@ static const char *const kernel_words[] = { "noexec", "noatime", "nodiratime",
 struct mount_opts {
 	struct settings set;
 	bool read_only, force, foreground, help;
-	bool survey, allow_other, direct_io, writeback, debug;
+	bool survey, descriptor, allow_other, direct_io, writeback, debug;
 	char *log_file;
 	char *file_name, *stats_name;
 	char *file_mode;
@@ -66,6 +66,9 @@ static const struct conf_opt own_opts[] = {
 		    "for so long; 0: never" },
 	{ "survey", 0, CONF_FLAG, M(survey), .def = "yes",
 	    .help = "list the objects, so that absent blocks cost nothing" },
+	{ "descriptor", 0, CONF_FLAG, M(descriptor), .def = "yes",
+	    .help = "keep the volume's description in an object of pail's; "
+		    "s3backer does not mind it" },
 	{ "allow-other", 0, CONF_FLAG, M(allow_other),
 	    .help = "let other users see the mount (root's mounts do)" },
 	{ "uid", 0, CONF_UINT, M(uid), .max = UINT32_MAX,
@@ -215,6 +218,7 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	l->force = m->force;
 	l->create = m->set.size > 0 && !m->read_only;
 	l->survey = m->survey;
+	l->plain_s3backer = !m->descriptor;
 	f->file_name = m->file_name;
 	f->stats_name = m->stats_name;
 	f->fuse_options = *kernel;
@@ -232,7 +236,7 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	return 0;
 }
 
-static int
+int
 mount_main(const char *who, int argc, char **argv)
 {
 	struct mount_opts m = { 0 };
