@@ -50,6 +50,8 @@ struct cache_req {
 	uint64_t len;
 	const void *src; /* WRITE: len bytes, borrowed until done */
 	uint64_t stream; /* READ: who reads (file handle), for read-ahead */
+	bool cont;	 /* READ: a further part of what the reader asked
+			  * for, not a decision of its own */
 	void (*done)(struct cache_req *r); /* once, never inside submit */
 	void *arg;
 
@@ -67,7 +69,9 @@ struct cache_req {
 	struct list link;
 	uint64_t seq;
 	int64_t start_ns;
-	unsigned nwait;
+	uint64_t nwait;
+	uint8_t phase;
+	bool admitted;
 };
 
 void cache_submit(struct cache *c, struct cache_req *r);
@@ -85,8 +89,10 @@ struct cache_params {
 };
 void cache_params_init(struct cache_params *p);
 
-int cache_open(struct layout *l, const struct cache_params *p,
-    struct stat_set *stats, struct cache **out, struct err *e);
+/* l and stats are borrowed and outlive the cache; loop is that of l's store. */
+int cache_open(struct layout *l, struct loop *loop,
+    const struct cache_params *p, struct stat_set *stats, struct cache **out,
+    struct err *e);
 
 struct cache_status {
 	uint64_t dirty_bytes, clean_bytes, memory_bytes;
@@ -98,7 +104,22 @@ struct cache_status {
 };
 void cache_get_status(const struct cache *c, struct cache_status *s);
 
-/* Drop every clean byte (a fresh look at the store). */
+/* The static zeros that data points to where buf is NULL: *len bytes, at least
+ * a block and at least 1 MiB, so that neighbours can be sent as one. */
+const uint8_t *cache_zeros(const struct cache *c, size_t *len);
+
+/* How many blocks the READs may be of that are in flight or hold their data;
+ * beyond that they may fail with -ENOMEM. */
+uint64_t cache_max_reading(const struct cache *c);
+
+/* The first block >= from that holds data (does not), what is dirty counted
+ * in; the number of blocks if there is none. */
+uint64_t cache_seek(struct cache *c, uint64_t from, bool data);
+/* Dirty blocks that have no object yet. */
+uint64_t cache_count_fresh(const struct cache *c);
+
+/* Drop the data of every block that is not dirty (a fresh look at the
+ * store). */
 void cache_drop_clean(struct cache *c);
 
 /* No request in flight.  Dirty data is given up: flush first.  Accepts NULL. */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pace.c: how fast writers may go when much is dirty.
+ *
+ * Up to half of dirty_max they go as they like.  Above, each admitted write
+ * moves the time at which the next one may go on by its length divided by
+ *
+ *	rate * (1 - x) / (x - 1/2),	x = dirty / dirty_max
+ *
+ * where rate is what uploads have achieved lately.  So writers feel the store
+ * gradually, settle where they are as fast as it is (x = 3/4), and never run
+ * into the wall at x = 1 all at once.
+ *
+ * One timer wakes the first of the writers that wait; it also ends their
+ * waiting when uploads have been failing for error_deadline.
+ */
+#include "config.h"
+
+#include "base/clock.h"
+#include "base/must.h"
+#include "cache/internal.h"
+
+#define RATE_WINDOW_NS (100 * NS_PER_MS)
+/* Taken for the rate until one was measured. */
+#define RATE_UNKNOWN 16384.0 /* pages/s: 64 MiB/s */
+#define CREDIT_NS (2 * NS_PER_MS) /* what a late timer does not lose */
+#define COST_MAX_NS (NS_PER_S / 2)
+
+void
+pace_begin(struct cache *c)
+{
+	c->rate_since_ns = loop_now(c->loop);
+	c->rate_pages = 0;
+}
+
+void
+pace_uploaded(struct cache *c, uint64_t npages)
+{
+	int64_t dt = loop_now(c->loop) - c->rate_since_ns;
+	double now;
+
+	c->rate_pages += npages;
+	if (dt < RATE_WINDOW_NS)
+		return;
+	now = (double)c->rate_pages * (double)NS_PER_S / (double)dt;
+	c->rate = c->rate > 0 ? 0.7 * c->rate + 0.3 * now : now;
+	pace_begin(c);
+}
+
+static double
+allowed_rate(const struct cache *c)
+{
+	double x = (double)c->dirty_pages / (double)c->dirty_max;
+	double rate = c->rate > 0 ? c->rate : RATE_UNKNOWN;
+	double f = (1.0 - x) / (x - 0.5);
+
+	return rate * (f < 0.02 ? 0.02 : f > 100 ? 100 : f);
+}
+
+bool
+pace_admit(struct cache *c, uint64_t bytes)
+{
+	int64_t now = loop_now(c->loop), from = now - CREDIT_NS;
+	double cost;
+
+	if (c->dirty_pages <= c->dirty_high)
+		return true;
+	if (c->admit_ns > now)
+		return false;
+	cost = (double)bytes / ARENA_PAGE / allowed_rate(c) *
+	    (double)NS_PER_S;
+	if (cost > (double)COST_MAX_NS)
+		cost = (double)COST_MAX_NS;
+	if (from < c->admit_ns)
+		from = c->admit_ns;
+	c->admit_ns = from + (int64_t)cost;
+	return true;
+}
+
+bool
+pace_hopeless(const struct cache *c)
+{
+	return c->failing_ns > 0 &&
+	    loop_now(c->loop) - c->failing_ns >= c->params.error_deadline_ns;
+}
+
+void
+pace_arm(struct cache *c)
+{
+	int64_t now = loop_now(c->loop), due = INT64_MAX;
+
+	if (c->admit_ns > now)
+		due = c->admit_ns;
+	if (c->failing_ns > 0 &&
+	    c->failing_ns + c->params.error_deadline_ns < due)
+		due = c->failing_ns + c->params.error_deadline_ns;
+	/* Otherwise they wait for an upload, which wakes them. */
+	if (due == INT64_MAX)
+		return;
+	if (loop_timer_armed(&c->pace_timer) && c->pace_timer.due_ns <= due)
+		return;
+	if (loop_timer_set(c->loop, &c->pace_timer, due) < 0)
+		write_admit(c); /* no memory for a timer: ask at once */
+}
+
+void
+pace_fire(struct loop_timer *t)
+{
+	write_admit(container_of(t, struct cache, pace_timer));
+}
