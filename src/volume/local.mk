@@ -1,1 +1,6 @@
-libpail_la_SOURCES += src/volume/volume.h
+libpail_la_SOURCES += \
+	src/volume/internal.h \
+	src/volume/io.c \
+	src/volume/open.c \
+	src/volume/volume.h \
+	src/volume/wait.c

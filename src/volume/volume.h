@@ -16,7 +16,8 @@
  * A volume: the disk.  Byte ranges in, blocks out.  Here the stack is put
  * together: store, its filters, layout, cache.
  *
- * Requests may be of any size and alignment and run at once; overlapping ones
+ * Requests may be of any alignment and size (a READ: up to a quarter of the
+ * cache, else -EINVAL) and run at once; overlapping ones
  * that are in flight together may take effect in any order, as on a disk.
  * Everything runs on one loop.
  */

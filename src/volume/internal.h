@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VOLUME_INTERNAL_H
+#define VOLUME_INTERNAL_H
+
+#include "base/stat.h"
+#include "volume/volume.h"
+
+/*
+ * What the files of src/volume share: open.c puts the stack together, io.c
+ * carries requests, wait.c is the synchronous facade.
+ */
+struct op;
+
+/* Parts of a request come in sizes of 1, 2, 4 ... 2^(OP_CLASSES - 1); memory
+ * for larger ones is not kept. */
+#define OP_CLASSES 7
+#define OP_KEEP 64 /* free ones of a class */
+
+struct volume {
+	struct loop *loop;
+	char *url;
+	struct store *store;
+	struct layout *layout;
+	struct cache *cache;
+	struct layout_info info;
+	struct stat_set stats;
+
+	/* io.c */
+	struct op *free_ops[OP_CLASSES];
+	unsigned nfree[OP_CLASSES];
+	struct list early; /* volume_req.link: ended in submit */
+	struct loop_task early_task;
+	unsigned inflight;
+	struct list reads; /* op.link: wait for memory, in order */
+	uint64_t nreading, max_reading; /* blocks in READs */
+};
+
+void volume_io_init(struct volume *v);
+void volume_io_fini(struct volume *v);
+
+#endif
