@@ -1,1 +1,9 @@
 # unit tests of src/volume
+volume_unit = tests/unit/volume/model
+check_PROGRAMS += $(volume_unit)
+TESTS += $(volume_unit)
+EXTRA_DIST += tests/unit/volume/util.h
+
+tests_unit_volume_model_SOURCES = tests/unit/volume/model.c
+tests_unit_volume_model_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_volume_model_LDADD = $(UNIT_LIBS)
