@@ -22,7 +22,15 @@
  *  Y2. A write of zeros leaves no object.
  *  Y3. An absent block costs no request to read or to erase.
  *  Y4. Nothing is written before the password is known to be right and the
- *      lease is held.
+ *      lease is held (a volume that does not exist yet is created just before
+ *      its lease is taken).
+ *  Y5. Of many who create a volume at one place at once exactly one succeeds,
+ *      where the store can put only if absent; and a creation happens whole or
+ *      not at all.
+ *  (Y6 to Y8, the lease: lease.h.)
+ *
+ * Y2 has one exception: a volume without descriptor keeps its size in the
+ * headers of block 0, so there a block 0 of zeros is an object.
  *
  * The caller never has two WRITE or ERASE of one block in flight (store.h W5),
  * nor a READ beside a WRITE of the same block.
@@ -30,6 +38,7 @@
 struct buf;
 struct layout;
 struct layout_req;
+struct lease_owner;
 struct stat_set;
 struct work_pool;
 
@@ -116,6 +125,7 @@ struct layout_params {
 	bool plain_s3backer; /* write no descriptor object */
 	bool survey;	 /* list the objects, in the background, from open on */
 	enum layout_lease lease;
+	const struct lease_owner *owner; /* NULL: this process (tests) */
 };
 
 void layout_params_init(struct layout_params *p);

@@ -58,7 +58,7 @@ done(void *arg, int rc, const struct err *e)
 	} else if (rc != -ECANCELED)
 		log_warn("which blocks exist is not known: %s", err_text(e));
 	if (rc == 0 && l->survey_beyond > 0)
-		log_warn("%s%s: %" PRIu64 " objects lie beyond the end (%" PRIu64
+		log_warn("%s%s: %" PRIu64 " object(s) beyond the end (%" PRIu64
 			 " blocks): the volume was larger",
 		    l->store->url, l->prefix, l->survey_beyond,
 		    l->info.nblocks);

@@ -1,14 +1,22 @@
 # unit tests of src/layout
-layout_unit = tests/unit/layout/layout \
+layout_unit = tests/unit/layout/admin \
+	tests/unit/layout/layout \
+	tests/unit/layout/lease \
 	tests/unit/layout/name \
 	tests/unit/layout/present
 check_PROGRAMS += $(layout_unit)
 TESTS += $(layout_unit)
 EXTRA_DIST += tests/unit/layout/util.h
 
+tests_unit_layout_admin_SOURCES = tests/unit/layout/admin.c
+tests_unit_layout_admin_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_admin_LDADD = $(UNIT_LIBS)
 tests_unit_layout_layout_SOURCES = tests/unit/layout/layout.c
 tests_unit_layout_layout_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_layout_LDADD = $(UNIT_LIBS)
+tests_unit_layout_lease_SOURCES = tests/unit/layout/lease.c
+tests_unit_layout_lease_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_lease_LDADD = $(UNIT_LIBS)
 tests_unit_layout_name_SOURCES = tests/unit/layout/name.c
 tests_unit_layout_name_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_name_LDADD = $(UNIT_LIBS)

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Acquiring and releasing the lease; see lease.h.
+ *
+ * The lease is the object PREFIXs3backer-mounted.  Where there is none it is
+ * put if absent, and read back: that decides even where the answer to the put
+ * was lost.
+ *
+ * Taking over from the dead is harder, since there is no put "if it is still
+ * that": between the look and the put another may have taken it.  So a
+ * takeover of the lease X begins by putting, if absent, the object
+ * PREFIXpail-takeover-X with the record of who takes it; exactly one can.  Then
+ *
+ *	look again: is the lease still X?	else somebody did all this
+ *						before us: give up ours
+ *	overwrite the lease by our own
+ *	delete pail-takeover-X
+ *
+ * Whoever looks at a lease X looks for pail-takeover-X too: if it is there, its
+ * owner is who counts.  If that one died on the way, it is taken over in the
+ * same manner, and so on: a chain.  Only who holds its end may overwrite the
+ * lease.  A late one who looked before and puts pail-takeover-X after it was
+ * deleted sees in the second look that the lease is not X any more.
+ *
+ * Stores that cannot put if absent: put, wait longer than a request usually
+ * takes, and read back; the last one to put has it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "base/strbuf.h"
+#include "layout/lease.h"
+#include "layout/s3b_name.h"
+#include "store/store.h"
+
+#define BODY_MAX 4096
+#define CHAIN_MAX 16
+#define TRIES_MAX 8
+#define SETTLE_NS NS_PER_S
+
+struct lease {
+	struct store *store;
+	struct lease_owner me;
+	char *prefix;
+};
+
+/* What a look finds: the token, and takeovers of it. */
+struct chain {
+	unsigned n; /* 0: not held */
+	struct lease_owner v[CHAIN_MAX];
+};
+
+struct busy_wait {
+	struct loop_timer timer;
+	bool over;
+};
+
+static void
+wait_over(struct loop_timer *t)
+{
+	container_of(t, struct busy_wait, timer)->over = true;
+}
+
+/* -ENOMEM */
+static int
+wait_for(struct loop *l, int64_t ns)
+{
+	struct busy_wait w = {.timer.fire = wait_over};
+	int rc = loop_timer_set(l, &w.timer, loop_now(l) + ns);
+
+	if (rc == 0)
+		must(loop_run_until(l, &w.over) == 0);
+	return rc;
+}
+
+static void
+token_key(char *to, const char *prefix)
+{
+	snprintf(to, STORE_KEY_MAX + 1, "%s%s", prefix, S3B_TOKEN_NAME);
+}
+
+/* Where a takeover of o is announced. */
+static void
+takeover_key(char *to, const char *prefix, const struct lease_owner *o)
+{
+	if (o->id[0] != '\0')
+		snprintf(to, STORE_KEY_MAX + 1, "%s%s%s", prefix,
+		    S3B_TAKEOVER_NAME, o->id);
+	else /* s3backer's have only the number */
+		snprintf(to, STORE_KEY_MAX + 1, "%s%st%08" PRIx32, prefix,
+		    S3B_TAKEOVER_NAME, o->token);
+}
+
+/* --- the store ------------------------------------------------------------ */
+
+/* -ENOENT (without a sentence) if there is none. */
+static int
+get_owner(struct store *s, const char *key, struct lease_owner *o,
+    struct err *e)
+{
+	struct buf *b = buf_new(BODY_MAX);
+	struct store_req r;
+	int rc;
+
+	if (b == NULL)
+		return err_errno(e, -ENOMEM, "reading the lease");
+	store_req_init(&r, STORE_GET, key);
+	r.prio = STORE_PRIO_READ;
+	r.body = b;
+	rc = store_run(s, &r, e);
+	if (rc == -EMSGSIZE) { /* whatever it is, it is there */
+		lease_owner_decode(o, NULL, "", 0);
+		rc = 0;
+	} else if (rc == 0)
+		lease_owner_decode(o, r.got_meta, b->data, b->len);
+	store_req_fini(&r);
+	buf_unref(b);
+	return rc;
+}
+
+static int
+put_owner(struct store *s, const char *key, const struct lease_owner *o,
+    bool if_absent, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct meta *m = meta_new();
+	struct store_req r;
+	struct buf *b = NULL;
+	bool settle = false;
+	int rc = -ENOMEM;
+
+	if (m != NULL)
+		rc = lease_owner_encode(o, &text, m);
+	if (rc == 0)
+		b = buf_new(text.len);
+	if (b != NULL) {
+		memcpy(b->data, text.s, text.len);
+		b->len = text.len;
+		store_req_init(&r, STORE_PUT, key);
+		r.prio = STORE_PRIO_WRITE;
+		r.body = b;
+		r.meta = m;
+		r.if_absent = if_absent && s->info.if_absent;
+		rc = store_run(s, &r, e);
+		if (rc == -EOPNOTSUPP && r.if_absent) { /* found out now */
+			r.if_absent = false;
+			rc = store_run(s, &r, e);
+		}
+		settle = if_absent && !r.if_absent;
+		store_req_fini(&r);
+	} else
+		rc = err_errno(e, -ENOMEM, "writing the lease");
+	if (rc == 0 && settle)
+		rc = wait_for(s->loop, SETTLE_NS);
+	strbuf_fini(&text);
+	meta_unref(m);
+	buf_unref(b);
+	return rc;
+}
+
+static int
+delete_key(struct store *s, const char *key, struct err *e)
+{
+	struct store_req r;
+	int rc;
+
+	store_req_init(&r, STORE_DELETE, key);
+	r.prio = STORE_PRIO_WRITE;
+	rc = store_run(s, &r, e);
+	store_req_fini(&r);
+	return rc;
+}
+
+/* --- looking -------------------------------------------------------------- */
+
+static int
+look(struct store *s, const char *prefix, struct chain *c, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1];
+	int rc;
+
+	c->n = 0;
+	token_key(key, prefix);
+	for (;;) {
+		if (c->n == CHAIN_MAX)
+			return err_set(e, -EBUSY,
+			    "%s%s: %d takeovers of the lease have failed one "
+			    "after the other; remove it with pail unlock",
+			    s->url, prefix, CHAIN_MAX);
+		rc = get_owner(s, key, &c->v[c->n], e);
+		if (rc == -ENOENT)
+			return 0;
+		if (rc < 0)
+			return err_wrap(e, rc, "looking whether %s%s is mounted",
+			    s->url, prefix);
+		takeover_key(key, prefix, &c->v[c->n++]);
+	}
+}
+
+/* Who counts. */
+static const struct lease_owner *
+chain_end(const struct chain *c)
+{
+	must(c->n > 0);
+	return &c->v[c->n - 1];
+}
+
+int
+lease_look(struct store *s, const char *prefix, struct lease_state *st,
+    struct err *e)
+{
+	struct chain c;
+	int rc = look(s, prefix, &c, e);
+
+	memset(st, 0, sizeof(*st));
+	if (rc == 0 && c.n > 0) {
+		st->held = true;
+		st->owner = *chain_end(&c);
+	}
+	return rc;
+}
+
+static int
+refuse(struct store *s, const char *prefix, const struct lease_owner *o,
+    struct err *e)
+{
+	char who[400];
+
+	lease_owner_describe(o, who, sizeof(who));
+	if (o->token == LEASE_TOKEN_SHARED)
+		return err_set(e, -EBUSY,
+		    "%s%s: in use in s3backer's shared disk mode, %s; pail "
+		    "cannot share a volume (pail unlock removes a mark that is "
+		    "left over)", s->url, prefix, who);
+	return err_set(e, -EBUSY,
+	    "%s%s: mounted %s; unmount it there, or, if that mount is gone for "
+	    "certain, run pail unlock", s->url, prefix, who);
+}
+
+int
+lease_check(struct store *s, const char *prefix, const struct lease_owner *me,
+    struct err *e)
+{
+	struct lease_state st;
+	int rc = lease_look(s, prefix, &st, e);
+
+	if (rc < 0 || !st.held)
+		return rc;
+	if (!lease_owner_gone(&st.owner, me))
+		return refuse(s, prefix, &st.owner, e);
+	return 0;
+}
+
+/* --- acquiring ------------------------------------------------------------- */
+
+/*
+ * We hold the end of the chain.  Is the lease still what the chain began with?
+ * Then overwrite it and clean up.  -EAGAIN: somebody was there before; look
+ * again.
+ */
+static int
+takeover_finish(struct store *s, const char *prefix, const struct chain *old,
+    const struct lease_owner *me, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1], token[STORE_KEY_MAX + 1];
+	struct lease_owner now;
+	int rc;
+
+	token_key(token, prefix);
+	rc = get_owner(s, token, &now, e);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	if (rc == 0 && lease_owner_same(&now, me))
+		; /* done before, when the answer was lost */
+	else if (rc == -ENOENT || now.token != old->v[0].token ||
+	    strcmp(now.id, old->v[0].id) != 0) {
+		takeover_key(key, prefix, &old->v[old->n - 2]);
+		rc = delete_key(s, key, e);
+		return rc < 0 ? rc : -EAGAIN;
+	} else {
+		rc = put_owner(s, token, me, false, e);
+		if (rc < 0)
+			return rc;
+	}
+	for (unsigned i = 0; i + 1 < old->n; i++) {
+		takeover_key(key, prefix, &old->v[i]);
+		rc = delete_key(s, key, e);
+		if (rc < 0)
+			return rc;
+	}
+	return -EAGAIN; /* the next look finds it ours */
+}
+
+/* The end of the chain is dead, or force.  Announce that we take over. */
+static int
+takeover_begin(struct store *s, const char *prefix, const struct chain *c,
+    const struct lease_owner *me, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1], who[400];
+	int rc;
+
+	lease_owner_describe(chain_end(c), who, sizeof(who));
+	log_info("%s%s: taking over the lease held %s", s->url, prefix, who);
+	takeover_key(key, prefix, chain_end(c));
+	rc = put_owner(s, key, me, true, e);
+	return rc == 0 || rc == -EEXIST ? -EAGAIN : rc;
+}
+
+/* Has somebody taken it over from us, while we were at it? */
+static bool
+superseded(const struct chain *c, const struct lease_owner *me)
+{
+	for (unsigned i = 0; i + 1 < c->n; i++)
+		if (lease_owner_same(&c->v[i], me))
+			return true;
+	return false;
+}
+
+/* One round: 0 it is ours, -EAGAIN look again, -EBUSY, or an error. */
+static int
+acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
+    bool force, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1];
+	const struct lease_owner *o;
+	struct chain c;
+	int rc = look(s, prefix, &c, e);
+
+	if (rc < 0)
+		return rc;
+	if (c.n == 0) {
+		token_key(key, prefix);
+		rc = put_owner(s, key, me, true, e);
+		/* Also 0 has to be looked at: where the answer was lost the
+		 * store may have compared bodies, and ours are not unique. */
+		return rc == 0 || rc == -EEXIST ? -EAGAIN : rc;
+	}
+	o = chain_end(&c);
+	if (lease_owner_same(o, me))
+		return c.n == 1 ? 0 : takeover_finish(s, prefix, &c, me, e);
+	if (superseded(&c, me) || (!force && !lease_owner_gone(o, me)))
+		return refuse(s, prefix, o, e);
+	return takeover_begin(s, prefix, &c, me, e);
+}
+
+int
+lease_acquire(struct store *s, const char *prefix, const struct lease_owner *me,
+    bool force, struct lease **out, struct err *e)
+{
+	struct lease *l = calloc(1, sizeof(*l));
+	int rc = -EAGAIN;
+
+	if (l != NULL)
+		l->prefix = strdup(prefix);
+	if (l == NULL || l->prefix == NULL) {
+		lease_free(l);
+		return err_errno(e, -ENOMEM, "the lease");
+	}
+	l->store = s;
+	l->me = *me;
+	for (int i = 0; i < TRIES_MAX && rc == -EAGAIN; i++)
+		rc = acquire_round(s, prefix, me, force, e);
+	if (rc == -EAGAIN)
+		rc = err_set(e, -EBUSY,
+		    "%s%s: several hosts are trying to mount it at once; try "
+		    "again", s->url, prefix);
+	if (rc < 0) {
+		lease_free(l);
+		return rc;
+	}
+	*out = l;
+	return 0;
+}
+
+/* --- the end ---------------------------------------------------------------- */
+
+int
+lease_release(struct lease *l, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1], who[400];
+	struct lease_state st;
+	int rc = lease_look(l->store, l->prefix, &st, e);
+
+	if (rc == 0 && !st.held)
+		log_warn("%s%s: its lease was removed while it was mounted",
+		    l->store->url, l->prefix);
+	else if (rc == 0 && !lease_owner_same(&st.owner, &l->me)) {
+		lease_owner_describe(&st.owner, who, sizeof(who));
+		rc = err_set(e, -ESTALE,
+		    "%s%s: its lease was taken over while it was mounted here, "
+		    "%s: if both have written, the volume is damaged",
+		    l->store->url, l->prefix, who);
+	} else if (rc == 0) {
+		token_key(key, l->prefix);
+		rc = delete_key(l->store, key, e);
+		if (rc < 0)
+			err_wrap(e, rc, "giving up the lease");
+	}
+	lease_free(l);
+	return rc;
+}
+
+void
+lease_free(struct lease *l)
+{
+	if (l == NULL)
+		return;
+	free(l->prefix);
+	free(l);
+}
+
+int
+lease_break(struct store *s, const char *prefix, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1], start[STORE_KEY_MAX + 1];
+	struct store_req r;
+	int rc;
+
+	/* The token last: as long as it is there nobody begins afresh. */
+	snprintf(start, sizeof(start), "%s%s", prefix, S3B_TAKEOVER_NAME);
+	store_req_init(&r, STORE_LIST, NULL);
+	r.prefix = start;
+	rc = store_run(s, &r, e);
+	for (size_t i = 0; rc == 0 && i < r.page.n; i++)
+		rc = delete_key(s, r.page.v[i].key, e);
+	store_req_fini(&r);
+	if (rc == 0) {
+		token_key(key, prefix);
+		rc = delete_key(s, key, e);
+	}
+	return rc < 0 ? err_wrap(e, rc, "unlock %s%s", s->url, prefix) : 0;
+}
