@@ -1,1 +1,27 @@
-# see docs/testing.md
+# Fuzz targets: parsers of bytes from outside.  See docs/testing.md.
+#
+# A target is tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput, and a corpus in
+# tests/fuzz/corpus/NAME/.  As a rule it is a plain program that replays its
+# corpus in make check, or the files given as arguments; with --enable-fuzzers
+# (and CC=clang) it searches.  To add one, add its name to FUZZ_TARGETS and the
+# three lines below.
+FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text
+
+if FUZZERS
+FUZZ_MAIN =
+FUZZ_LINK = -fsanitize=fuzzer
+else
+FUZZ_MAIN = tests/fuzz/replay.c
+FUZZ_LINK =
+TESTS += $(FUZZ_TARGETS)
+endif
+check_PROGRAMS += $(FUZZ_TARGETS)
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/replay.c
+
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_conf_LDADD = libpail.la
+
+tests_fuzz_fuzz_text_SOURCES = tests/fuzz/fuzz_text.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_text_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_text_LDADD = libpail.la
