@@ -19,6 +19,7 @@ include tests/unit/base/local.mk
 include tests/unit/loop/local.mk
 include tests/unit/http/local.mk
 include tests/unit/s3/local.mk
+include tests/unit/raw/local.mk
 include tests/unit/store/local.mk
 include tests/unit/codec/local.mk
 include tests/unit/layout/local.mk

@@ -1,0 +1,8 @@
+# unit tests of src/raw
+raw_tests = tests/unit/raw/test_ec
+check_PROGRAMS += $(raw_tests)
+TESTS += $(raw_tests)
+
+tests_unit_raw_test_ec_SOURCES = tests/unit/raw/test_ec.c
+tests_unit_raw_test_ec_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_ec_LDADD = $(UNIT_LIBS)
