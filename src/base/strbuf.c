@@ -29,6 +29,12 @@ reserve(struct strbuf *b, size_t more)
 }
 
 void
+strbuf_reserve(struct strbuf *b, size_t n)
+{
+	reserve(b, n);
+}
+
+void
 strbuf_add(struct strbuf *b, const void *p, size_t n)
 {
 	if (!reserve(b, n))

@@ -20,6 +20,9 @@ struct strbuf {
 
 #define STRBUF_INIT {0}
 
+/* Make room for n bytes more behind s + len, so that the user can fill them
+ * in place and raise len. */
+void strbuf_reserve(struct strbuf *b, size_t n);
 void strbuf_add(struct strbuf *b, const void *p, size_t n);
 void strbuf_puts(struct strbuf *b, const char *s);
 void strbuf_putc(struct strbuf *b, char c);

@@ -1,8 +1,13 @@
 # unit tests of src/raw
-raw_tests = tests/unit/raw/test_ec
+raw_tests = \
+	tests/unit/raw/test_ec \
+	tests/unit/raw/test_index
 check_PROGRAMS += $(raw_tests)
 TESTS += $(raw_tests)
 
 tests_unit_raw_test_ec_SOURCES = tests/unit/raw/test_ec.c
 tests_unit_raw_test_ec_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_ec_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_index_SOURCES = tests/unit/raw/test_index.c
+tests_unit_raw_test_index_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_index_LDADD = $(UNIT_LIBS)

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * alloc.c: a bitmap with a cursor; see alloc.h.
+ *
+ *   segments     |  2^14 addresses: 64 MiB  |         ...          |
+ *   free counts  |          n0              |  n1 ...
+ *   bitmap       |1111011000000000000000...
+ *                        ^cursor
+ *
+ * The search begins at the cursor and goes on around the end.  A full segment
+ * is passed over by its count, a full word by its value, so a nearly full pool
+ * costs a look at 4 bytes for each 64 MiB.
+ */
+#include "raw/alloc.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/must.h"
+
+#define SEGMENT_SHIFT 14
+#define SEGMENT (1u << SEGMENT_SHIFT)
+
+struct alloc {
+	uint64_t total, nfree, cursor;
+	uint64_t *bits;	    /* 1: in use; behind total: in use */
+	uint32_t *seg_free; /* free addresses of each segment */
+	uint64_t nseg;
+};
+
+static bool
+used(const struct alloc *a, uint64_t i)
+{
+	return a->bits[i / 64] >> (i % 64) & 1;
+}
+
+struct alloc *
+alloc_new(uint64_t total)
+{
+	struct alloc *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->total = a->nfree = total;
+	a->nseg = (total + SEGMENT - 1) / SEGMENT;
+	a->bits = calloc(a->nseg * (SEGMENT / 64) + 1, sizeof(*a->bits));
+	a->seg_free = calloc(a->nseg + 1, sizeof(*a->seg_free));
+	if (!a->bits || !a->seg_free) {
+		alloc_free(a);
+		return NULL;
+	}
+	for (uint64_t s = 0; s < a->nseg; s++)
+		a->seg_free[s] = SEGMENT;
+	for (uint64_t i = total; i < a->nseg * SEGMENT; i++) {
+		a->bits[i / 64] |= 1ull << (i % 64);
+		a->seg_free[i >> SEGMENT_SHIFT]--;
+	}
+	return a;
+}
+
+void
+alloc_free(struct alloc *a)
+{
+	if (!a)
+		return;
+	free(a->bits);
+	free(a->seg_free);
+	free(a);
+}
+
+/* The first free address >= i, or total. */
+static uint64_t
+next_free(const struct alloc *a, uint64_t i)
+{
+	while (i < a->total) {
+		uint64_t word;
+
+		if (a->seg_free[i >> SEGMENT_SHIFT] == 0) {
+			i = ((i >> SEGMENT_SHIFT) + 1) << SEGMENT_SHIFT;
+			continue;
+		}
+		word = ~a->bits[i / 64] >> (i % 64);
+		if (word != 0)
+			return i + (uint64_t)__builtin_ctzll(word);
+		i = (i / 64 + 1) * 64;
+	}
+	return a->total;
+}
+
+/* The first used address >= i and < end, or end. */
+static uint64_t
+next_used(const struct alloc *a, uint64_t i, uint64_t end)
+{
+	while (i < end) {
+		uint64_t word = a->bits[i / 64] >> (i % 64);
+
+		if (word != 0) {
+			i += (uint64_t)__builtin_ctzll(word);
+			return i < end ? i : end;
+		}
+		i = (i / 64 + 1) * 64;
+	}
+	return end;
+}
+
+static bool
+find_run(const struct alloc *a, uint64_t from, uint64_t to, uint32_t n,
+    uint64_t *addr)
+{
+	for (uint64_t i = next_free(a, from); i < to; i = next_free(a, i)) {
+		uint64_t end;
+
+		if (i + n > a->total)
+			return false;
+		end = next_used(a, i, i + n);
+		if (end == i + n) {
+			*addr = i;
+			return true;
+		}
+		i = end;
+	}
+	return false;
+}
+
+static void
+set_used(struct alloc *a, uint64_t addr, uint32_t n)
+{
+	for (uint64_t i = addr; i < addr + n; i++) {
+		must(!used(a, i));
+		a->bits[i / 64] |= 1ull << (i % 64);
+		a->seg_free[i >> SEGMENT_SHIFT]--;
+	}
+	a->nfree -= n;
+}
+
+int
+alloc_take(struct alloc *a, uint32_t n, uint64_t *addr)
+{
+	must(n > 0);
+	if (n > a->nfree)
+		return -ENOSPC;
+	if (!find_run(a, a->cursor, a->total, n, addr) &&
+	    !find_run(a, 0, a->cursor, n, addr))
+		return -ENOSPC;
+	set_used(a, *addr, n);
+	a->cursor = *addr + n;
+	return 0;
+}
+
+int
+alloc_mark(struct alloc *a, uint64_t addr, uint32_t n)
+{
+	if (addr >= a->total || n > a->total - addr)
+		return -ERANGE;
+	if (next_used(a, addr, addr + n) != addr + n)
+		return -EEXIST;
+	set_used(a, addr, n);
+	return 0;
+}
+
+void
+alloc_release(struct alloc *a, uint64_t addr, uint32_t n)
+{
+	must(addr < a->total && n <= a->total - addr);
+	for (uint64_t i = addr; i < addr + n; i++) {
+		must(used(a, i));
+		a->bits[i / 64] &= ~(1ull << (i % 64));
+		a->seg_free[i >> SEGMENT_SHIFT]++;
+	}
+	a->nfree += n;
+}
+
+uint64_t
+alloc_total(const struct alloc *a)
+{
+	return a->total;
+}
+
+uint64_t
+alloc_nfree(const struct alloc *a)
+{
+	return a->nfree;
+}

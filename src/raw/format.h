@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RAW_FORMAT_H
+#define RAW_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "raw/geom.h"
+
+/*
+ * The bytes on a device: docs/raw.md.  Encoders and decoders, pure functions
+ * of buffers.  Decoders take any bytes: they check every length and return
+ * -EBADMSG (not what it should be) or -ENOTSUP (a newer format), with a
+ * sentence, and never read outside what they are given.
+ */
+struct err;
+struct strbuf;
+
+#define RAW_KEY_MAX 1024
+#define RAW_META_MAX 2048
+#define RAW_NAME_MAX 63
+#define RAW_MAX_EXTENTS 4096
+#define RAW_ADDR_MAX (1ull << 40)
+#define RAW_SEQ_MAX (1ull << 48)
+#define RAW_RECORD_MAX (4u << 20) /* bytes of a log record */
+#define RAW_PAGE_MAX (64u << 10)  /* bytes of a leaf page of several entries */
+#define RAW_LOG_START 256u	  /* sector where the log ring begins */
+#define RAW_TAIL_SECTORS 256u	  /* at the end: superblocks B1 and A1 */
+
+/* Objects are given as these: what the index and the log know of them. */
+struct raw_extent {
+	uint64_t addr;
+	uint32_t bytes; /* of payload */
+	uint8_t ncrc;	/* columns: follows from bytes and the profile */
+	uint32_t crc[RAW_MAX_MEMBERS];
+};
+
+enum raw_meta_code { RAW_META_NONE, RAW_META_BLOCK, RAW_META_TAIL };
+
+struct raw_object {
+	uint64_t size;
+	uint64_t seq;
+	uint8_t meta_code;
+	uint16_t meta_len; /* bytes at the end of the payload */
+	uint16_t nextents;
+	struct raw_extent *ext; /* by number; whose it is, the user says */
+};
+
+/* An extent that is not an object's: a leaf page, a root. */
+struct raw_ref {
+	struct raw_extent ext; /* bytes 0: there is none */
+	uint64_t seq;
+	uint32_t crc; /* of the payload, unseeded */
+};
+
+/* --- superblock -------------------------------------------------------- */
+enum raw_copy { RAW_COPY_A0, RAW_COPY_B0, RAW_COPY_B1, RAW_COPY_A1 };
+#define RAW_NCOPIES 4
+
+enum raw_member_state {
+	RAW_MEMBER_ONLINE = 1,
+	RAW_MEMBER_MISSING,
+	RAW_MEMBER_REBUILDING,
+	RAW_MEMBER_FAULTED
+};
+
+struct raw_member {
+	uint8_t uuid[16];
+	uint8_t state;
+	uint64_t bytes;
+	uint64_t whole_seq; /* has everything up to this commit */
+	uint64_t cursor;    /* rebuild: pages done */
+};
+
+#define RAW_FLAG_CLEAN 1u
+
+struct raw_super {
+	uint8_t copy, k, m, column;
+	uint32_t flags;
+	uint64_t compat, ro_compat, incompat;
+	uint8_t pool_uuid[16];
+	uint8_t member_uuid[16];
+	uint64_t epoch, generation, created;
+	uint64_t log_sectors, data_sectors, end;
+	uint64_t root_seq, log_pos;
+	uint32_t log_crc;
+	uint64_t objects;
+	struct raw_ref root;
+	char name[RAW_NAME_MAX + 1];
+	struct raw_member member[RAW_MAX_MEMBERS]; /* by column */
+};
+
+/* Byte offset of a copy on a member whose used bytes are end. */
+uint64_t raw_copy_offset(enum raw_copy copy, uint64_t end);
+void raw_super_encode(const struct raw_super *s, uint8_t out[RAW_SECTOR]);
+int raw_super_decode(
+    struct raw_super *s, const uint8_t in[RAW_SECTOR], struct err *e);
+/* It begins as a superblock does, whole or not. */
+bool raw_super_looks_like(const uint8_t in[RAW_SECTOR]);
+
+/* --- log record ---------------------------------------------------------- */
+enum raw_record_kind { RAW_RECORD_COMMIT, RAW_RECORD_PAD, RAW_RECORD_MARK };
+
+struct raw_record {
+	uint8_t pool_uuid[16];
+	uint64_t epoch, seq, pos, durable_seq;
+	uint32_t sectors, bytes, prev_crc, nitems, crc;
+	uint8_t kind;
+};
+
+#define RAW_RECORD_HEADER 80
+
+enum raw_item_kind { RAW_ITEM_PUT = 1, RAW_ITEM_DELETE = 2 };
+
+/* Append an item to a record under construction (o is NULL for DELETE). */
+void raw_item_encode(
+    struct strbuf *b, const char *key, const struct raw_object *o);
+/* Bytes that raw_item_encode appends at most. */
+size_t raw_item_bound(const char *key, const struct raw_object *o);
+/*
+ * Finish a record: out has RAW_RECORD_HEADER free bytes, then r->bytes -
+ * RAW_RECORD_HEADER bytes of items, then zeros to r->sectors sectors.  Fills in
+ * the header and sets r->crc.
+ */
+void raw_record_seal(struct raw_record *r, uint8_t *out);
+/* The header alone, without its CRC being checked: how long is it? */
+int raw_record_peek(struct raw_record *r, const uint8_t *in, size_t n);
+/* A whole record of r->sectors sectors. */
+int raw_record_decode(
+    struct raw_record *r, const uint8_t *in, size_t n, struct err *e);
+
+/* Items of a decoded record, one after the other. */
+struct raw_item_reader {
+	const uint8_t *at, *end;
+	uint32_t left;
+	unsigned k, m;
+};
+struct raw_item {
+	enum raw_item_kind kind;
+	char key[RAW_KEY_MAX + 1];
+	struct raw_object object; /* ext: in the reader's caller's array */
+};
+void raw_item_reader_init(struct raw_item_reader *rd,
+    const struct raw_record *r, const uint8_t *in, unsigned k, unsigned m);
+/* 1: an item; 0: no more; -EBADMSG.  Extents go to ext (room for maxext). */
+int raw_item_next(struct raw_item_reader *rd, struct raw_item *item,
+    struct raw_extent *ext, unsigned maxext, struct err *e);
+
+/* --- objects, in log items and leaf pages ------------------------------- */
+/* Bytes of room that raw_object_encode needs at most. */
+size_t raw_object_bound(const struct raw_object *o);
+/* Returns bytes written. */
+size_t raw_object_encode(const struct raw_object *o, uint8_t *out);
+/* Bytes read, or -EBADMSG; -E2BIG: maxext is less than o->nextents.  With ext
+ * NULL the extents are only checked. */
+int64_t raw_object_decode(struct raw_object *o, struct raw_extent *ext,
+    unsigned maxext, unsigned k, unsigned m, const uint8_t *in, size_t n);
+
+#define RAW_VARINT_MAX 10
+size_t raw_varint_encode(uint64_t v, uint8_t *out);
+/* Bytes read, 0 if it is damaged or does not end. */
+size_t raw_varint_decode(uint64_t *v, const uint8_t *in, size_t n);
+
+/* --- the 160 bytes of an extent reference -------------------------------- */
+#define RAW_REF_BYTES 160
+void raw_ref_encode(const struct raw_ref *r, uint8_t out[RAW_REF_BYTES]);
+int raw_ref_decode(struct raw_ref *r, const uint8_t in[RAW_REF_BYTES],
+    unsigned k, unsigned m);
+
+#endif
