@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RAW_RDEV_H
+#define RAW_RDEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/list.h"
+#include "loop/loop.h"
+
+/*
+ * A raw device: the seam below everything in raw/.  Behind it are block devices
+ * and image files (rdev_file.c), and for tests a simulated disk that loses,
+ * reorders and tears what was not flushed (tests/lib/simdisk.c).
+ *
+ *  - Offsets, lengths and memory are multiples of 4096 bytes.
+ *  - Requests complete in any order; of two overlapping ones in flight nothing
+ *    is promised.
+ *  - A write that completed is durable when a FLUSH that was submitted later
+ *    has completed.  Until then any 512 bytes of it may be lost, or not.
+ *  - A write that failed may have happened in part.
+ */
+struct err;
+struct fileio;
+struct rdev;
+
+enum rdev_op { RDEV_READ, RDEV_WRITE, RDEV_FLUSH, RDEV_DISCARD };
+
+struct rdev_req {
+	/* By the caller; borrowed until done. */
+	enum rdev_op op;
+	uint64_t off;
+	uint64_t len; /* DISCARD; else the sum of iov */
+	struct iovec *iov; /* may be changed */
+	unsigned niov;
+	void (*done)(struct rdev_req *r); /* once, never inside submit */
+	void *arg;
+	/* The answer: 0 or a negative errno.  A transfer is whole or -EIO. */
+	int rc;
+
+	/* private */
+	struct rdev *dev;
+	struct list link;
+	struct loop_task task;
+	int64_t start_ns;
+	void *priv;
+};
+
+struct rdev_ops {
+	void (*submit)(struct rdev *d, struct rdev_req *r);
+	void (*close)(struct rdev *d); /* no request in flight */
+};
+
+struct rdev { /* the head of every device's own struct */
+	const struct rdev_ops *ops;
+	struct loop *loop;
+	char *path; /* for messages */
+	uint64_t bytes; /* usable: a multiple of 4096 */
+	unsigned inflight;
+};
+
+void rdev_submit(struct rdev *d, struct rdev_req *r);
+/* For devices: finish a request. */
+void rdev_complete(struct rdev_req *r, int rc);
+void rdev_close(struct rdev *d); /* accepts NULL */
+
+/*
+ * Open a block device (O_EXCL: refused while mounted or in use) or an image
+ * file (locked against other processes), with O_DIRECT where it can.  Nothing
+ * is written.  read_only: no lock is taken.
+ */
+int rdev_open(struct loop *l, struct fileio *io, const char *path,
+    bool read_only, struct rdev **out, struct err *e);
+
+/* Run the loop until one transfer is done (opening and tools). */
+int rdev_wait(struct rdev *d, enum rdev_op op, uint64_t off, void *p,
+    uint64_t len, struct err *e);
+
+#endif
