@@ -24,7 +24,7 @@
 #include "base/must.h"
 
 #define LEAF_MAGIC 0x46454c50u /* "PLEF" */
-#define PAGE_HEADER 16
+#define PAGE_HEADER INDEX_PAGE_HEADER
 #define RUN_MIN 16u
 #define RUN_MAX 32u
 #define PAGE_SPLIT (16u << 10)
@@ -41,6 +41,7 @@ struct index_page {
 	uint32_t nruns, runs_cap;
 	uint32_t count;
 	bool dirty;
+	uint64_t id; /* of all pages that ever were */
 	char *first_key;
 	struct raw_ref *ref; /* NULL: never written */
 };
@@ -59,8 +60,9 @@ struct index {
 	size_t npages, cap;
 	uint64_t count;
 	size_t memory;
-	struct raw_ref *dropped;
+	struct index_dropped *dropped;
 	size_t ndropped, dropped_cap;
+	uint64_t next_id;
 	/* Scratch for edits: the keys of a run in full, the run encoded. */
 	struct entry entries[RUN_MAX + 1];
 	uint8_t keys[(RUN_MAX + 1) * RAW_KEY_MAX];
@@ -468,6 +470,7 @@ pages_insert(struct index *ix, size_t at, struct index_page *p)
 	}
 	memmove(ix->pages + at + 1, ix->pages + at,
 	    (ix->npages - at) * sizeof(*ix->pages));
+	p->id = ix->next_id++;
 	ix->pages[at] = p;
 	ix->npages++;
 	ix->memory += page_memory(p);
@@ -480,7 +483,8 @@ drop_reserve(struct index *ix)
 {
 	if (ix->ndropped == ix->dropped_cap) {
 		size_t cap = ix->dropped_cap ? 2 * ix->dropped_cap : 16;
-		struct raw_ref *d = realloc(ix->dropped, cap * sizeof(*d));
+		struct index_dropped *d =
+		    realloc(ix->dropped, cap * sizeof(*d));
 
 		if (!d)
 			return -ENOMEM;
@@ -495,8 +499,8 @@ pages_remove(struct index *ix, size_t at)
 {
 	struct index_page *p = ix->pages[at];
 
-	if (p->ref)
-		ix->dropped[ix->ndropped++] = *p->ref;
+	ix->dropped[ix->ndropped++] =
+	    (struct index_dropped){p->id, *index_page_ref(p)};
 	ix->memory -= page_memory(p);
 	page_free(p);
 	ix->npages--;
@@ -782,15 +786,6 @@ index_page_encode(const struct index_page *p, uint8_t *out)
 	memcpy(out + PAGE_HEADER, p->bytes, p->len);
 }
 
-void
-index_page_set_ref(struct index_page *p, const struct raw_ref *ref)
-{
-	/* Room was made when the page was given to the checkpoint. */
-	must(p->ref);
-	*p->ref = *ref;
-	p->dirty = false;
-}
-
 const struct raw_ref *
 index_page_ref(const struct index_page *p)
 {
@@ -811,14 +806,73 @@ index_page_reserve_ref(struct index *ix, struct index_page *p)
 	return 0;
 }
 
-size_t
-index_take_dropped(struct index *ix, struct raw_ref *out, size_t max)
+struct index_dropped *
+index_take_dropped(struct index *ix, size_t *n)
 {
-	size_t n = ix->ndropped < max ? ix->ndropped : max;
+	struct index_dropped *d = ix->dropped;
 
-	ix->ndropped -= n;
-	memcpy(out, ix->dropped + ix->ndropped, n * sizeof(*out));
-	return n;
+	*n = ix->ndropped;
+	ix->dropped = NULL;
+	ix->ndropped = ix->dropped_cap = 0;
+	return d;
+}
+
+int
+index_put_dropped(struct index *ix, const struct index_dropped *d, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int rc = drop_reserve(ix);
+
+		if (rc < 0)
+			return rc;
+		ix->dropped[ix->ndropped++] = d[i];
+	}
+	return 0;
+}
+
+uint64_t
+index_page_id(const struct index_page *p)
+{
+	return p->id;
+}
+
+void
+index_page_clean(struct index_page *p)
+{
+	p->dirty = false;
+}
+
+void
+index_dirty_all(struct index *ix)
+{
+	for (size_t i = 0; i < ix->npages; i++)
+		ix->pages[i]->dirty = true;
+}
+
+void
+index_written(struct index *ix, uint64_t id, const char *first_key,
+    const struct raw_ref *ref)
+{
+	size_t at = ix->npages ? find_page(ix, (const uint8_t *)first_key,
+				     strlen(first_key))
+			       : 0;
+
+	/* It is where its key says, unless the key has changed. */
+	if (at >= ix->npages || ix->pages[at]->id != id)
+		for (at = 0; at < ix->npages; at++)
+			if (ix->pages[at]->id == id)
+				break;
+	if (at < ix->npages) {
+		must(ix->pages[at]->ref); /* reserved at the snapshot */
+		*ix->pages[at]->ref = *ref;
+		return;
+	}
+	for (size_t i = 0; i < ix->ndropped; i++)
+		if (ix->dropped[i].id == id) {
+			ix->dropped[i].ref = *ref;
+			return;
+		}
+	must(!"a page is in the index or was dropped");
 }
 
 /* Find the runs of a page that was read, checking every entry. */

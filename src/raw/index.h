@@ -61,20 +61,36 @@ size_t index_npages(const struct index *ix);
 struct index_page *index_page(struct index *ix, size_t i);
 bool index_page_dirty(const struct index_page *p);
 const char *index_page_first_key(const struct index_page *p);
+/* Its encoding begins so. */
+#define INDEX_PAGE_HEADER 16
 /* Bytes of its encoding, and the encoding. */
 uint32_t index_page_bytes(const struct index_page *p);
 void index_page_encode(const struct index_page *p, uint8_t *out);
-/* Make room for a ref, so that index_page_set_ref cannot fail.  -ENOMEM. */
+/* Make room for a ref, so that index_written cannot fail.  -ENOMEM. */
 int index_page_reserve_ref(struct index *ix, struct index_page *p);
-/* It is on the device at *ref as it is now: no longer dirty. */
-void index_page_set_ref(struct index_page *p, const struct raw_ref *ref);
-/* ref->ext.bytes is 0 if it has not been written yet. */
+/* Where it is on the devices; ext.bytes is 0 if it never was written. */
 const struct raw_ref *index_page_ref(const struct index_page *p);
-/*
- * Places of pages that are gone (emptied or merged) since the last call: they
- * are to be freed by the next checkpoint.  Moves up to max of them to out.
- */
-size_t index_take_dropped(struct index *ix, struct raw_ref *out, size_t max);
+uint64_t index_page_id(const struct index_page *p);
+/* A checkpoint has its bytes: from now on an edit makes it dirty anew. */
+void index_page_clean(struct index_page *p);
+/* That checkpoint failed. */
+void index_dirty_all(struct index *ix);
+/* The page that had this id at the snapshot (and this first key then) is on
+ * the devices at *ref now; it may have changed since, or be gone. */
+void index_written(struct index *ix, uint64_t id, const char *first_key,
+    const struct raw_ref *ref);
+
+/* Pages that are gone from the index and where they were (ext.bytes 0: nowhere
+ * yet): the next checkpoint frees those places. */
+struct index_dropped {
+	uint64_t id;
+	struct raw_ref ref;
+};
+/* Gives them to the caller, who frees the array; NULL if there are none. */
+struct index_dropped *index_take_dropped(struct index *ix, size_t *n);
+/* Back, if the checkpoint failed. */
+int index_put_dropped(
+    struct index *ix, const struct index_dropped *d, size_t n);
 /* Append a page as read from a device; its keys follow all others'.  -EBADMSG
  * with a sentence, -ENOMEM. */
 int index_load_page(struct index *ix, const uint8_t *in, size_t n,

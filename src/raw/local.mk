@@ -5,5 +5,14 @@ libpail_la_SOURCES += \
 	src/raw/format.c src/raw/format.h \
 	src/raw/geom.c src/raw/geom.h \
 	src/raw/index.c src/raw/index.h \
+	src/raw/log.c src/raw/log.h \
+	src/raw/member.c src/raw/member.h \
+	src/raw/pool.c src/raw/pool.h src/raw/pool_int.h \
 	src/raw/rdev.c src/raw/rdev.h \
-	src/raw/rdev_file.c
+	src/raw/rdev_file.c \
+	src/raw/ckpt.c src/raw/ckpt.h \
+	src/raw/read.c src/raw/read.h \
+	src/raw/recover.c src/raw/recover.h \
+	src/raw/replay.c \
+	src/raw/write.c src/raw/write.h \
+	src/raw/xio.c src/raw/xio.h

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * recover.c: opening a pool.
+ *
+ *	superblocks	of all copies on all devices: the highest generation of
+ *			the highest epoch decides who is a member
+ *	index		the pages that the root names
+ *	log, once	follow the chain to its end; learn the highest seq that
+ *			any record knows to be durable
+ *	log, again	up to that seq records are applied; those behind it are
+ *			applied as long as all their data verifies
+ *	space		the bitmap, from what the index now says
+ *
+ * The end of the chain is a torn end if nothing says that the next record was
+ * durable; then what follows is dropped.  If something does say so, acknowledged
+ * data is damaged: the pool is not opened for writing and nothing is cut off.
+ *
+ * Nothing here writes.  The caller makes the verdict durable by a checkpoint in
+ * a new epoch before it serves anything (I3).
+ */
+#include "raw/recover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/byteorder.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "raw/alloc.h"
+#include "raw/crc.h"
+#include "raw/index.h"
+#include "raw/pool_int.h"
+#include "raw/xio.h"
+
+#define ROOT_MAGIC 0x544f5250u
+#define ROOT_HEADER (8 + RAW_REF_BYTES)
+
+/* --- superblocks ---------------------------------------------------------- */
+
+struct found {
+	struct raw_super super;
+	bool valid;
+};
+
+static bool
+newer(const struct raw_super *a, const struct raw_super *b)
+{
+	if (a->epoch != b->epoch)
+		return a->epoch > b->epoch;
+	return a->generation > b->generation;
+}
+
+/* The best copy on one device. */
+static int
+read_supers(struct rdev *d, struct found *f, struct err *e)
+{
+	uint8_t *sector = aligned_alloc(RAW_SECTOR, RAW_SECTOR);
+	uint64_t end = d->bytes & ~((1ull << 20) - 1);
+	struct err first = ERR_INIT, io = ERR_INIT;
+	int rc = -EBADMSG;
+
+	f->valid = false;
+	if (!sector)
+		return err_errno(e, -ENOMEM, "read superblocks");
+	for (unsigned i = 0; i < RAW_NCOPIES; i++) {
+		struct raw_super s;
+		uint64_t off;
+
+		if (f->valid)
+			end = f->super.end;
+		if (end < (1u << 20) || end > d->bytes)
+			break;
+		off = raw_copy_offset(i, end);
+		if (rdev_wait(d, RDEV_READ, off, sector, RAW_SECTOR, &io) < 0)
+			continue;
+		if (raw_super_decode(&s, sector, &first) < 0) {
+			if (first.rc == -ENOTSUP)
+				rc = -ENOTSUP;
+			continue;
+		}
+		if (!f->valid || newer(&s, &f->super))
+			f->super = s;
+		f->valid = true;
+	}
+	free(sector);
+	if (f->valid && rc != -ENOTSUP)
+		return 0;
+	if (io.rc < 0 && !f->valid && rc != -ENOTSUP && first.rc == 0)
+		return err_set(e, io.rc, "%s", err_text(&io));
+	return err_set(e, rc, "%s: %s; it is not a member of a pool, or of a "
+			      "newer one. pail store create makes a pool",
+	    d->path, err_text(&first));
+}
+
+static int
+same_pool(struct rdev *const *devs, const struct found *f, unsigned n,
+    struct err *e)
+{
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < i; j++) {
+			if (memcmp(f[i].super.pool_uuid, f[j].super.pool_uuid,
+				16) != 0)
+				return err_set(e, -EINVAL,
+				    "%s belongs to pool \"%s\", %s to another "
+				    "pool, \"%s\"; name the members of one",
+				    devs[j]->path, f[j].super.name,
+				    devs[i]->path, f[i].super.name);
+			if (memcmp(f[i].super.member_uuid,
+				f[j].super.member_uuid, 16) == 0)
+				return err_set(e, -EINVAL,
+				    "%s and %s are the same member (one is a "
+				    "copy of the other); name only one",
+				    devs[j]->path, devs[i]->path);
+		}
+	return 0;
+}
+
+/* Enough members to go on?  docs/raw.md, "Membership". */
+static int
+check_quorum(const struct pool *p, bool force_degraded, struct err *e)
+{
+	unsigned have = pool_online(p), gone = 0;
+
+	for (unsigned c = 0; c < p->n; c++)
+		if (!p->member[c].dev &&
+		    p->super.member[c].state == RAW_MEMBER_ONLINE)
+			gone++;
+	if (have < p->k)
+		return err_set(e, -ENODEV,
+		    "pool \"%s\": %u of %u members are here, at least %u are "
+		    "needed",
+		    p->super.name, have, p->n, p->k);
+	if (p->n <= 2 * p->m && gone > 0 && 2 * have <= p->n &&
+	    !force_degraded && !p->read_only)
+		return err_set(e, -ENODEV,
+		    "pool \"%s\": only %u of %u members are here, and the "
+		    "others may have newer data. Bring one more, mount it "
+		    "read-only, or accept to lose what only they have with "
+		    "force-degraded",
+		    p->super.name, have, p->n);
+	return 0;
+}
+
+int
+recover_members(struct pool *p, struct rdev **devs, unsigned n,
+    bool force_degraded, struct err *e)
+{
+	struct found *f = calloc(n, sizeof(*f));
+	const struct raw_super *best;
+	int rc = 0;
+
+	if (!f)
+		return err_errno(e, -ENOMEM, "open pool");
+	for (unsigned i = 0; i < n && rc == 0; i++)
+		rc = read_supers(devs[i], &f[i], e);
+	if (rc == 0)
+		rc = same_pool(devs, f, n, e);
+	if (rc < 0)
+		goto out;
+	best = &f[0].super;
+	for (unsigned i = 1; i < n; i++)
+		if (newer(&f[i].super, best))
+			best = &f[i].super;
+	p->super = *best;
+	p->k = best->k;
+	p->m = best->m;
+	p->n = p->k + p->m;
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned c = 0; c < p->n; c++) {
+			const struct raw_member *m = &p->super.member[c];
+
+			if (memcmp(m->uuid, f[i].super.member_uuid, 16) != 0)
+				continue;
+			if (m->state != RAW_MEMBER_ONLINE &&
+			    m->state != RAW_MEMBER_REBUILDING) {
+				log_warn("%s: is out of date since commit "
+					 "%llu and stays out; pail store "
+					 "online brings it back",
+				    devs[i]->path,
+				    (unsigned long long)m->whole_seq);
+				continue;
+			}
+			p->member[c].dev = devs[i];
+			devs[i] = NULL;
+			break;
+		}
+	rc = check_quorum(p, force_degraded, e);
+out:
+	free(f);
+	return rc;
+}
+
+/* --- reading extents, waiting for them ------------------------------------ */
+
+struct wait {
+	struct xio xio;
+	bool done;
+};
+
+static void
+wait_done(struct xio *x)
+{
+	struct wait *w = x->arg;
+
+	w->done = true;
+}
+
+static int
+wait_for(struct pool *p, struct wait *w, int rc, struct err *e)
+{
+	if (rc == 0)
+		rc = loop_run_until(p->loop, &w->done);
+	if (rc < 0)
+		return err_errno(e, rc, "read an extent");
+	if (w->xio.rc < 0)
+		return err_set(e, w->xio.rc, "%s", err_text(&w->xio.err));
+	return 0;
+}
+
+/* The payload of an internal object, verified; the caller frees it. */
+static int
+read_ref(
+    struct pool *p, const struct raw_ref *ref, uint8_t **out, struct err *e)
+{
+	size_t room =
+	    (ref->ext.bytes + RAW_SECTOR - 1) & ~(size_t)(RAW_SECTOR - 1);
+	struct raw_extent ext = ref->ext;
+	struct wait *w = calloc(1, sizeof(*w));
+	int rc = -ENOMEM;
+
+	*out = aligned_alloc(RAW_SECTOR, room);
+	if (!w || !*out) {
+		err_errno(e, rc, "read the index");
+		goto out;
+	}
+	w->xio.done = wait_done;
+	w->xio.arg = w;
+	rc = recover_fits(p, &ext) ? 0 : -EBADMSG;
+	if (rc < 0)
+		err_set(e, rc, "an extent of the index lies outside");
+	else
+		rc = wait_for(p, w,
+		    xio_read(&w->xio, p, &ext, 0, ext.bytes, *out, room), e);
+	if (rc == 0 && crc32c(0, *out, ref->ext.bytes) != ref->crc)
+		rc = err_set(e, -EBADMSG, "a page of the index has a wrong "
+					  "checksum");
+out:
+	if (rc < 0) {
+		free(*out);
+		*out = NULL;
+	}
+	free(w);
+	return rc;
+}
+
+/* --- index ------------------------------------------------------------------ */
+
+static int
+load_page(struct pool *p, const struct raw_ref *ref, struct err *e)
+{
+	uint8_t *bytes;
+	int rc = read_ref(p, ref, &bytes, e);
+
+	if (rc < 0)
+		return rc;
+	rc = index_load_page(p->index, bytes, ref->ext.bytes, ref, e);
+	free(bytes);
+	return rc;
+}
+
+/* One part of the root: its pages. */
+static int
+load_root(struct pool *p, const uint8_t *root, size_t n, struct err *e)
+{
+	size_t at = ROOT_HEADER;
+	uint32_t pages;
+
+	if (n < ROOT_HEADER || get_le32(root) != ROOT_MAGIC)
+		return err_set(e, -EBADMSG, "the root of the index is none");
+	pages = get_le32(root + 4);
+	for (uint32_t i = 0; i < pages; i++) {
+		uint8_t bytes[RAW_REF_BYTES] = {0};
+		struct raw_ref ref;
+		size_t key, len;
+		int rc;
+
+		key = n - at >= 3 ? get_le16(root + at) : n;
+		if (key > n - at - 3)
+			return err_set(e, -EBADMSG, "the root is cut off");
+		at += 2 + key;
+		len = 32 + 4u * root[at++];
+		if (len > RAW_REF_BYTES || len > n - at)
+			return err_set(e, -EBADMSG, "the root is cut off");
+		memcpy(bytes, root + at, len);
+		at += len;
+		rc = raw_ref_decode(&ref, bytes, p->k, p->m);
+		if (rc == 0 && ref.ext.bytes == 0)
+			rc = -EBADMSG;
+		if (rc < 0)
+			return err_set(e, rc, "the root names no page");
+		rc = load_page(p, &ref, e);
+		if (rc < 0)
+			return err_wrap(e, rc, "page %u of %u", i + 1, pages);
+	}
+	return 0;
+}
+
+int
+recover_index(struct pool *p, struct err *e)
+{
+	struct raw_ref ref = p->super.root;
+	int rc = 0;
+
+	while (ref.ext.bytes > 0 && rc == 0) {
+		struct raw_ref *roots = realloc(
+		    p->roots, (p->nroots + 1) * sizeof(*roots));
+		uint8_t *bytes = NULL;
+
+		if (!roots)
+			return err_errno(e, -ENOMEM, "read the index");
+		p->roots = roots;
+		p->roots[p->nroots++] = ref;
+		rc = read_ref(p, &ref, &bytes, e);
+		if (rc == 0)
+			rc = load_root(p, bytes, ref.ext.bytes, e);
+		if (rc == 0)
+			rc = raw_ref_decode(&ref, bytes + 8, p->k, p->m);
+		free(bytes);
+	}
+	if (rc < 0)
+		return err_wrap(e, rc, "pool \"%s\": index", p->super.name);
+	return 0;
+}
+
+/* --- space ------------------------------------------------------------------ */
+
+bool
+recover_fits(const struct pool *p, const struct raw_extent *x)
+{
+	uint64_t total = p->super.data_sectors * p->n;
+	uint32_t n = geom_space(p->k, p->m, x->bytes);
+
+	return x->addr < total && n <= total - x->addr;
+}
+
+static int
+mark(struct pool *p, const struct raw_extent *x)
+{
+	return alloc_mark(
+	    p->alloc, x->addr, geom_space(p->k, p->m, x->bytes));
+}
+
+int
+recover_space(struct pool *p, struct err *e)
+{
+	struct raw_extent *ext = calloc(RAW_MAX_EXTENTS, sizeof(*ext));
+	struct raw_object o;
+	struct index_walk w;
+	int rc = 0;
+
+	if (!ext)
+		return err_errno(e, -ENOMEM, "read the index");
+	for (size_t i = 0; i < p->nroots && rc == 0; i++)
+		rc = mark(p, &p->roots[i].ext);
+	for (size_t i = 0; i < index_npages(p->index) && rc == 0; i++) {
+		const struct raw_ref *ref =
+		    index_page_ref(index_page(p->index, i));
+
+		if (ref->ext.bytes > 0)
+			rc = mark(p, &ref->ext);
+	}
+	if (rc < 0)
+		err_set(e, -EBADMSG, "two pages of the index are at one place");
+	index_walk_init(&w, p->index, NULL);
+	while (rc == 0 &&
+	    index_walk_next(&w, &o, ext, RAW_MAX_EXTENTS) == 1) {
+		for (unsigned i = 0; i < o.nextents && rc == 0; i++)
+			rc = mark(p, &ext[i]);
+		if (rc < 0)
+			err_set(e, -EBADMSG,
+			    "object %s is where another one is, or outside",
+			    w.key);
+	}
+	free(ext);
+	return rc < 0 ? -EBADMSG : 0;
+}

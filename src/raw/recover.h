@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RAW_RECOVER_H
+#define RAW_RECOVER_H
+
+#include <stdbool.h>
+
+/*
+ * Opening a pool: which devices are members, what the index says, and what the
+ * log adds.  recover.c has the order of things.  All of it reads only (G6),
+ * runs the loop until it is done, and reports in sentences.
+ */
+struct err;
+struct pool;
+struct raw_extent;
+struct rdev;
+
+/* Read the superblocks of devs; fill in p->super and the members' devices.
+ * Devices of members that are not up to date are left in devs; the others are
+ * set to NULL there. */
+int recover_members(struct pool *p, struct rdev **devs, unsigned n,
+    bool force_degraded, struct err *e);
+/* Root and leaf pages into p->index, and p->roots. */
+int recover_index(struct pool *p, struct err *e);
+/*
+ * Apply the log to the index.  Sets the pool's place in the log behind the last
+ * good record.  A torn end is dropped, with a line in the log of the program;
+ * damage to what was durable is -EBADMSG: then nothing may be written.
+ */
+int recover_log(struct pool *p, struct err *e);
+/* Mark what the index and the roots use.  -EBADMSG: two use the same. */
+int recover_space(struct pool *p, struct err *e);
+
+/* An extent lies within the data space. */
+bool recover_fits(const struct pool *p, const struct raw_extent *x);
+
+#endif
