@@ -295,6 +295,28 @@ may_send(struct pool *p)
 	return ring_used(p) + most <= p->super.log_sectors;
 }
 
+/* Writes have ended: what is not sealed fails, once its data has come home. */
+static void
+drop_open(struct pool *p)
+{
+	struct list all;
+
+	list_init(&all);
+	list_splice_back(&all, &p->open.writes);
+	p->open.nitems = 0;
+	p->open.bytes = 0;
+	strbuf_clear(&p->open.items);
+	while (!list_empty(&all)) {
+		struct list *l = list_pop_front(&all);
+		struct pool_write *w = list_entry(l, struct pool_write, link);
+
+		w->rc = -EROFS;
+		w->given_up = true;
+		if (w->data_pending == 0)
+			write_give_up(p, w);
+	}
+}
+
 static void
 kick_run(struct loop_task *t)
 {
@@ -304,9 +326,7 @@ kick_run(struct loop_task *t)
 	if (p->frozen && log_quiet(p))
 		ckpt_frozen(p);
 	if (p->read_only) {
-		batch_fail(p, &p->open, -EROFS);
-		p->open.nitems = 0;
-		strbuf_clear(&p->open.items);
+		drop_open(p);
 		return;
 	}
 	if (p->open.nitems > 0 && may_send(p)) {

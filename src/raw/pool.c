@@ -221,6 +221,39 @@ pool_create(struct rdev *const *devs, unsigned n,
 	return rc;
 }
 
+/* Nothing of ours may be in flight when the memory goes. */
+struct idle_wait {
+	struct loop_timer timer;
+	struct pool *pool;
+	bool done;
+};
+
+static void
+idle_check(struct loop_timer *t)
+{
+	struct idle_wait *w = container_of(t, struct idle_wait, timer);
+	struct pool *p = w->pool;
+
+	w->done = !p->flush_flying && !p->batch_flying && !p->ckpt &&
+	    !p->updates && !p->gate && !p->kick.queued &&
+	    !p->ckpt_task.queued && !p->flush_task.queued &&
+	    !p->super_task.queued;
+	for (unsigned c = 0; c < p->n; c++)
+		if (p->member[c].dev && p->member[c].dev->inflight)
+			w->done = false;
+	if (!w->done)
+		loop_timer_set(p->loop, t, loop_now(p->loop) + NS_PER_MS);
+}
+
+static void
+wait_idle(struct pool *p)
+{
+	struct idle_wait w = {.timer.fire = idle_check, .pool = p};
+
+	if (loop_timer_set(p->loop, &w.timer, loop_now(p->loop)) == 0)
+		loop_run_until(p->loop, &w.done);
+}
+
 /* --- open --------------------------------------------------------------------- */
 
 static void
@@ -380,8 +413,11 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 	*out = p;
 	return 0;
 fail:
-	if (p)
+	if (p) {
+		p->read_only = true;
+		wait_idle(p);
 		pool_free_memory(p);
+	}
 	free(left);
 	return rc;
 }
@@ -412,37 +448,6 @@ mark_clean(struct pool *p, struct err *e)
 	if (rc < 0)
 		return err_errno(e, rc, "close pool \"%s\"", p->super.name);
 	return 0;
-}
-
-/* Nothing of ours may be in flight when the memory goes. */
-struct idle_wait {
-	struct loop_timer timer;
-	struct pool *pool;
-	bool done;
-};
-
-static void
-idle_check(struct loop_timer *t)
-{
-	struct idle_wait *w = container_of(t, struct idle_wait, timer);
-	struct pool *p = w->pool;
-
-	w->done = !p->flush_flying && !p->batch_flying && !p->ckpt &&
-	    !p->updates && !p->gate;
-	for (unsigned c = 0; c < p->n; c++)
-		if (p->member[c].dev && p->member[c].dev->inflight)
-			w->done = false;
-	if (!w->done)
-		loop_timer_set(p->loop, t, loop_now(p->loop) + NS_PER_MS);
-}
-
-static void
-wait_idle(struct pool *p)
-{
-	struct idle_wait w = {.timer.fire = idle_check, .pool = p};
-
-	if (loop_timer_set(p->loop, &w.timer, loop_now(p->loop)) == 0)
-		loop_run_until(p->loop, &w.done);
 }
 
 void

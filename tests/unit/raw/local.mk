@@ -1,7 +1,8 @@
 # unit tests of src/raw
 raw_tests = \
 	tests/unit/raw/test_ec \
-	tests/unit/raw/test_index
+	tests/unit/raw/test_index \
+	tests/unit/raw/test_pool
 check_PROGRAMS += $(raw_tests)
 TESTS += $(raw_tests)
 
@@ -11,3 +12,7 @@ tests_unit_raw_test_ec_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_index_SOURCES = tests/unit/raw/test_index.c
 tests_unit_raw_test_index_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_index_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_pool_SOURCES = tests/unit/raw/test_pool.c \
+	tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_raw_test_pool_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_pool_LDADD = $(UNIT_LIBS)
