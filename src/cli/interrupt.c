@@ -1,35 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals of a tool.  The handler only sets a flag; callbacks of the work ask
- * for it (the loop's wait ends with the signal, so they are called soon).  A
- * second signal finds somebody impatient: the terminal is cleaned and the
- * process ends at once by the same signal, which is what a shell wants to see.
- * Nothing is lost by that which was not in flight; a lease that stays behind
- * is taken over by the next tool on this host.
+ * Signals of a tool.
  *
- * Signals that were ignored when the program began (nohup) stay ignored.
+ * Ending at once is done by the signal itself, with its default action
+ * restored: that is what a shell wants to see.  Nothing is lost by it that was
+ * not in flight; a lease that stays behind is taken over by the next pail on
+ * this machine.
+ *
+ * A loop that waits is woken by any signal, so a deferred one is noticed as
+ * soon as the work's next timer asks.  Signals that were ignored when the
+ * program began (nohup) stay ignored.  Everything in the handler is
+ * async-signal-safe.
  */
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 
-static volatile sig_atomic_t asked;
-static const char *advice_text;
+static volatile sig_atomic_t asked, deferred;
+static const char *volatile advice_text;
+
+static void
+say(const char *s)
+{
+	if (write(STDERR_FILENO, s, strlen(s)) == -1)
+		return; /* nobody listens */
+}
 
 static void
 caught(int signo)
 {
 	progress_erase();
-	if (asked) {
-		signal(signo, SIG_DFL);
-		raise(signo);
+	if (!asked) {
+		say("pail: stopped; ");
+		say(advice_text);
+		say("\n");
+	}
+	if (deferred && !asked) {
+		asked = 1;
 		return;
 	}
-	asked = 1;
+	signal(signo, SIG_DFL);
+	raise(signo);
 }
 
 void
@@ -40,22 +54,20 @@ interrupt_install(const char *advice)
 
 	advice_text = advice;
 	sigemptyset(&sa.sa_mask);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		if (sigaction(signals[i], NULL, &old) == 0 &&
 		    old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &sa, NULL);
+}
+
+void
+interrupt_defer(bool yes)
+{
+	deferred = yes;
 }
 
 bool
 interrupted(void)
 {
 	return asked != 0;
-}
-
-void
-interrupt_say(void)
-{
-	progress_erase();
-	fprintf(stderr, "pail: stopped; %s\n",
-	    advice_text != NULL ? advice_text : "nothing was changed");
 }

@@ -5,18 +5,19 @@
 #include <stdbool.h>
 
 /*
- * Ctrl-C (and SIGTERM, SIGHUP) in a tool that works for long: the first asks
- * it to stop, cleanly, with the lease given up; the second stops the process
- * where it is.  Both leave a terminal without a half-drawn bar.
+ * Ctrl-C, SIGTERM and SIGHUP in a tool.  A signal ends the process at once,
+ * but for a stretch of work that can be stopped cleanly: there the first one
+ * only asks for it, and the second ends the process.  Either way no half-drawn
+ * bar stays on the terminal, and one sentence says how to go on.
  */
 
-/* advice: how to go on later, said when stopped; borrowed for ever. */
+/* advice: "the same command goes on"; borrowed for ever. */
 void interrupt_install(const char *advice);
+
+/* From now on (or no longer) interrupted() is asked now and then. */
+void interrupt_defer(bool yes);
 
 /* Somebody asked to stop. */
 bool interrupted(void);
-
-/* Say that it was stopped, and the advice.  Once. */
-void interrupt_say(void);
 
 #endif

@@ -5,6 +5,10 @@ pail_LDADD = libpailcli.la libpail.la
 
 noinst_LTLIBRARIES += libpailcli.la
 libpailcli_la_SOURCES = src/cli/cli.h \
+	src/cli/check.c src/cli/copy.c src/cli/create.c \
+	src/cli/describe.c src/cli/describe.h \
+	src/cli/erase.c src/cli/info.c src/cli/list.c src/cli/resize.c \
+	src/cli/unlock.c \
 	src/cli/copy_end.h src/cli/copy_file.c src/cli/copy_pipe.c \
 	src/cli/copy_run.c src/cli/copy_run.h src/cli/copy_volume.c \
 	src/cli/exit.c src/cli/exit.h \
@@ -13,6 +17,7 @@ libpailcli_la_SOURCES = src/cli/cli.h \
 	src/cli/prompt.c src/cli/prompt.h \
 	src/cli/suggest.c src/cli/suggest.h \
 	src/cli/table.c src/cli/table.h \
+	src/cli/tool.c src/cli/tool.h \
 	src/cli/text.c src/cli/text.h
 
 # The verbs of a mount, and the options that all verbs share.

@@ -17,6 +17,9 @@
 #include "cli/suggest.h"
 
 static const struct verb *const verbs[] = {
+	&verb_create, &verb_mount, &verb_unmount, &verb_sync, &verb_info,
+	&verb_list, &verb_stats, &verb_check, &verb_copy, &verb_resize,
+	&verb_unlock, &verb_erase, &verb_s3backer,
 	NULL,
 };
 

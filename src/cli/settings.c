@@ -44,21 +44,6 @@ static const struct conf_opt store_opts[] = {
 	{ NULL }
 };
 
-static const struct conf_opt open_opts[] = {
-	{ "password-file", 0, CONF_PATH, S(T, password_file),
-	    .group = "Encryption",
-	    .help = "the password is the first line of this file" },
-	{ "ask-password", 0, CONF_FLAG, S(T, ask_password),
-	    .help = "ask for the password on the terminal" },
-	{ "key-length", 0, CONF_UINT, S(T, key_length), .min = 1, .max = 64,
-	    .help = "bytes of the key (the cipher's own)" },
-	{ "block-hash-prefix", 0, CONF_ENUM, S(T, hash_prefix),
-	    .words = auto_no_yes, .group = "Volume",
-	    .help = "a hash stands before the numbers in the objects' "
-		    "names" },
-	{ NULL }
-};
-
 static const struct conf_opt create_opts[] = {
 	{ "size", 's', CONF_SIZE, S(T, size), .min = 4096,
 	    .max = (uint64_t)1 << 56, .group = "Volume",
@@ -67,14 +52,37 @@ static const struct conf_opt create_opts[] = {
 	    .max = 16 << 20, .pow2 = true,
 	    .help = "bytes in a block, which is one object (128K)" },
 	{ "compress", 0, CONF_STRING, S(T, compress),
-	    .arg = "zstd|deflate|none",
-	    .help = "how blocks are compressed (none)" },
+	    .arg = "zstd|deflate|none[:N]",
+	    .help = "how blocks are compressed (none), and its level" },
 	{ "compress-level", 0, CONF_STRING, S(T, compress_level), .arg = "N",
 	    .help = "level of the compression (its own default)" },
+	{ NULL }
+};
+
+static const struct conf_opt open_opts[] = {
+	{ "block-hash-prefix", 0, CONF_ENUM, S(T, hash_prefix),
+	    .words = auto_no_yes, .group = "Volume",
+	    .help = "a hash stands before the numbers in the objects' "
+		    "names" },
+	{ NULL }
+};
+
+static const struct conf_opt create_crypt_opts[] = {
 	{ "encrypt", 0, CONF_STRING, S(T, cipher), .arg = "CIPHER",
 	    .group = "Encryption",
 	    .help = "encrypt the blocks, by AES-256-CBC for instance; "
 		    "compresses too" },
+	{ NULL }
+};
+
+static const struct conf_opt open_crypt_opts[] = {
+	{ "password-file", 0, CONF_PATH, S(T, password_file),
+	    .group = "Encryption",
+	    .help = "the password is the first line of this file" },
+	{ "ask-password", 0, CONF_FLAG, S(T, ask_password),
+	    .help = "ask for the password on the terminal" },
+	{ "key-length", 0, CONF_UINT, S(T, key_length), .min = 1, .max = 64,
+	    .help = "bytes of the key (the cipher's own)" },
 	{ NULL }
 };
 
@@ -167,6 +175,10 @@ settings_table(
 		n = add_rows(out, n, create_opts);
 	if ((groups & SETTINGS_OPEN) != 0)
 		n = add_rows(out, n, open_opts);
+	if ((groups & SETTINGS_CREATE) != 0)
+		n = add_rows(out, n, create_crypt_opts);
+	if ((groups & SETTINGS_OPEN) != 0)
+		n = add_rows(out, n, open_crypt_opts);
 	if ((groups & SETTINGS_CACHE) != 0)
 		n = add_rows(out, n, cache_opts);
 	if ((groups & SETTINGS_STORE) != 0) {
@@ -215,21 +227,33 @@ apply_password(struct settings *s, struct err *e)
 	return rc;
 }
 
+/* "zstd:3" is zstd with level 3. */
 static int
-apply_level(struct settings *s, struct err *e)
+apply_compress(struct settings *s, struct err *e)
 {
+	char *colon = s->compress != NULL ? strchr(s->compress, ':') : NULL;
+	const char *level = s->compress_level;
 	char *end;
 
-	if (s->compress_level == NULL)
+	if (colon != NULL && level != NULL)
+		return err_set(e, -EINVAL,
+		    "--compress %s: there is a level in it, and "
+		    "--compress-level %s too", s->compress, level);
+	if (colon != NULL) {
+		*colon = '\0';
+		level = colon + 1;
+	}
+	s->volume.layout.compress = s->compress;
+	if (level == NULL)
 		return 0;
 	errno = 0;
-	long n = strtol(s->compress_level, &end, 10);
+	long n = strtol(level, &end, 10);
 
-	if (end == s->compress_level || *end != '\0' || errno != 0 ||
-	    n < -200000 || n > 100)
+	if (end == level || *end != '\0' || errno != 0 || n < -200000 ||
+	    n > 100)
 		return err_set(e, -EINVAL,
-		    "--compress-level %s: not a level (deflate has 0 to 9, "
-		    "zstd -7 to 22)", s->compress_level);
+		    "compression level \"%s\": not a level (deflate has 0 to "
+		    "9, zstd -7 to 22)", level);
 	s->volume.layout.compress_level = (int)n;
 	return 0;
 }
@@ -273,8 +297,6 @@ settings_apply(struct settings *s, const struct conf *c, struct err *e)
 		return rc;
 	l->size = s->size;
 	l->block_size = (uint32_t)s->block_size;
-	if (s->compress != NULL)
-		l->compress = s->compress;
 	if (s->cipher != NULL)
 		l->cipher = s->cipher;
 	if (s->key_length > 0)
@@ -283,7 +305,7 @@ settings_apply(struct settings *s, const struct conf *c, struct err *e)
 		l->hash_prefix = s->hash_prefix - 1;
 	if (s->s3.default_content_encoding != NULL)
 		l->default_encoding = s->s3.default_content_encoding;
-	rc = apply_level(s, e);
+	rc = apply_compress(s, e);
 	if (rc < 0)
 		return rc;
 	apply_cache(s, c);
