@@ -56,19 +56,20 @@ address(struct sockaddr_un *a, const char *name)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
 }
 
+/* All that have come. */
 static void
 incoming(struct loop_fd *w, uint32_t events)
 {
 	struct control *c = container_of(w, struct door, watch)->control;
-	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
-	if (fd < 0)
-		return;
-	if (c->n == CLIENTS_MAX) {
-		close(fd);
-		return;
+	while ((fd = accept4(w->fd, NULL, NULL,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		if (c->n < CLIENTS_MAX)
+			c->client[c->n++] = fd;
+		else
+			close(fd);
 	}
-	c->client[c->n++] = fd;
 }
 
 static int
@@ -101,7 +102,7 @@ door_close(struct door *d)
 {
 	if (!d->open)
 		return;
-	/* One that came this very moment. */
+	/* Those that came this very moment. */
 	incoming(&d->watch, EPOLLIN);
 	int fd = d->watch.fd;
 

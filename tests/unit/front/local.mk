@@ -1,1 +1,18 @@
 # unit tests of src/front
+front_unit = tests/unit/front/control tests/unit/front/ending \
+	tests/unit/front/mounts tests/unit/front/status
+check_PROGRAMS += $(front_unit)
+TESTS += $(front_unit)
+
+tests_unit_front_control_SOURCES = tests/unit/front/control.c
+tests_unit_front_control_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_front_control_LDADD = $(UNIT_LIBS)
+tests_unit_front_ending_SOURCES = tests/unit/front/ending.c
+tests_unit_front_ending_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_front_ending_LDADD = $(UNIT_LIBS)
+tests_unit_front_mounts_SOURCES = tests/unit/front/mounts.c
+tests_unit_front_mounts_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_front_mounts_LDADD = $(UNIT_LIBS)
+tests_unit_front_status_SOURCES = tests/unit/front/status.c
+tests_unit_front_status_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_front_status_LDADD = $(UNIT_LIBS)
