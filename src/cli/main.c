@@ -2,6 +2,11 @@
 /*
  * The program's beginning: which verb is meant, and the help that lists them.
  *
+ * The name by which we are called counts first: "mount.pail" and
+ * "umount.fuse.pail" are what mount(8) and umount(8) run, "s3backer" is the
+ * command line of that program; each may be a link to this one.  Any other
+ * name takes a verb as its first argument.
+ *
  * Standard output and error are checked at the end: an answer that could not
  * be written (a full disk below a pipe) is a failure.
  */
@@ -29,6 +34,8 @@ cli_verb(const char *name)
 	for (const struct verb *const *v = verbs; *v != NULL; v++)
 		if (strcmp((*v)->name, name) == 0)
 			return *v;
+	if (strcmp(name, "umount") == 0)
+		return &verb_unmount;
 	return NULL;
 }
 
@@ -128,7 +135,18 @@ run_by_verb(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	int status = run_by_verb(argc, argv);
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	const char *me = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "";
+	int status;
+
+	if (strcmp(me, "mount.pail") == 0)
+		status = mount_helper_main(argc, argv);
+	else if (strcmp(me, "umount.fuse.pail") == 0)
+		status = unmount_helper_main(argc, argv);
+	else if (strcmp(me, "s3backer") == 0)
+		status = verb_s3backer.run(argc, argv);
+	else
+		status = run_by_verb(argc, argv);
 
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "pail: writing the answer: %s\n",

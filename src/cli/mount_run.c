@@ -113,8 +113,8 @@ mounted(void *arg)
 {
 	struct child *c = arg;
 
-	log_info("%s is mounted on %s", c->job->url, c->job->serve.fuse.dir);
 	daemon_ready(&c->daemon, c->job->log_file);
+	log_info("%s is mounted on %s", c->job->url, c->job->serve.fuse.dir);
 }
 
 static int

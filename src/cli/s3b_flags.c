@@ -601,11 +601,17 @@ s3b_translate(struct s3b_command *c, int argc, char **argv, struct err *e)
 
 	memset(c, 0, sizeof(*c));
 	s3b_give_defaults(&given, argc, argv);
-	int rc = given.failed ? err_errno(e, -ENOMEM, "arguments") :
+	/* conf_args moves the pointers about; given still owns the words. */
+	char **view = given.failed ?
+	    NULL :
+	    calloc((size_t)given.n + 1, sizeof(*view));
+	int rc = view == NULL ? err_errno(e, -ENOMEM, "arguments") :
 				conf_init(&conf, table, &f, e);
 
-	if (rc == 0)
-		rc = conf_args(&conf, given.n, given.v, e);
+	if (rc == 0) {
+		memcpy(view, given.v, (size_t)given.n * sizeof(*view));
+		rc = conf_args(&conf, given.n, view, e);
+	}
 	int n = rc;
 
 	if (rc >= 0)
@@ -617,11 +623,12 @@ s3b_translate(struct s3b_command *c, int argc, char **argv, struct err *e)
 		    f.reset	 ? S3B_RESET :
 				   S3B_MOUNT;
 		if (c->mode < S3B_HELP)
-			rc = translate(c, &f, &conf, n, given.v + 1, e);
+			rc = translate(c, &f, &conf, n, view + 1, e);
 	}
 	if (rc == 0 && c->args.failed)
 		rc = err_errno(e, -ENOMEM, "arguments");
 	conf_fini(&conf);
+	free(view);
 	argvec_fini(&given);
 	if (rc < 0)
 		s3b_command_fini(c);

@@ -101,6 +101,27 @@ log_command(const struct argvec *a)
 	strbuf_fini(&b);
 }
 
+/* Verbs move the pointers of their arguments about: they get a copy. */
+static int
+run_verb(const struct s3b_command *c, struct err *e)
+{
+	size_t size = ((size_t)c->args.n + 1) * sizeof(char *);
+	char **v = malloc(size);
+	int status;
+
+	if (v == NULL) {
+		err_errno(e, -ENOMEM, "arguments");
+		return cli_fail("s3backer", e);
+	}
+	memcpy(v, c->args.v, size);
+	if (c->mode == S3B_MOUNT)
+		status = mount_main("s3backer", c->args.n, v);
+	else
+		status = cli_verb(v[0])->run(c->args.n, v);
+	free(v);
+	return status;
+}
+
 static int
 run_command(struct s3b_command *c, struct err *e)
 {
@@ -109,11 +130,9 @@ run_command(struct s3b_command *c, struct err *e)
 
 	if (rc < 0) {
 		status = cli_fail("s3backer", e);
-	} else if (c->mode == S3B_MOUNT) {
-		log_command(&c->args);
-		status = mount_main("s3backer", c->args.n, c->args.v);
 	} else {
-		status = cli_verb(c->args.v[0])->run(c->args.n, c->args.v);
+		log_command(&c->args);
+		status = run_verb(c, e);
 	}
 	if (fd >= 0)
 		close(fd);

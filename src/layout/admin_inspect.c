@@ -182,7 +182,6 @@ look_at(struct finder *f, const char *key, struct err *e)
 {
 	char prefix[STORE_KEY_MAX + 1];
 	struct volume_facts facts;
-	struct err why = ERR_INIT;
 	size_t n;
 	int rc;
 
@@ -193,16 +192,15 @@ look_at(struct finder *f, const char *key, struct err *e)
 	rc = seen_before(f, prefix);
 	if (rc != 0)
 		return rc < 0 ? err_errno(e, rc, "listing volumes") : 0;
-	rc = layout_inspect(f->s, prefix, &facts, &why);
+	rc = layout_inspect(f->s, prefix, &facts, e);
 	if (rc == -EBADMSG || rc == -EPROTONOSUPPORT) {
 		if (f->broken != NULL)
-			f->broken(f->arg, prefix, &why);
+			f->broken(f->arg, prefix, e);
+		err_clear(e);
 		return 0;
 	}
-	if (rc < 0) {
-		err_copy(e, &why);
+	if (rc < 0)
 		return rc;
-	}
 	if (facts.kind != VOLUME_NONE)
 		f->found(f->arg, prefix, &facts);
 	jump(f, prefix, &facts);

@@ -5,6 +5,7 @@ CLI_TESTS = \
 	tests/unit/cli/test_progress \
 	tests/unit/cli/test_table \
 	tests/unit/cli/test_prompt \
+	tests/unit/cli/test_s3backer \
 	tests/unit/cli/test_words \
 	tests/unit/cli/test_copy
 check_PROGRAMS += $(CLI_TESTS)
@@ -24,3 +25,6 @@ tests_unit_cli_test_words_LDADD = $(CLI_LIBS)
 tests_unit_cli_test_copy_SOURCES = tests/unit/cli/test_copy.c
 tests_unit_cli_test_copy_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cli_test_copy_LDADD = $(CLI_LIBS)
+tests_unit_cli_test_s3backer_SOURCES = tests/unit/cli/test_s3backer.c
+tests_unit_cli_test_s3backer_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cli_test_s3backer_LDADD = $(CLI_LIBS)
