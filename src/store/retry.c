@@ -70,6 +70,7 @@ struct retry_req {
 };
 
 static void retry_done(struct store_req *down);
+static void req_settle(struct retry *t, struct retry_req *rr);
 
 static struct retry *
 retry_of(struct store *s)
@@ -252,6 +253,8 @@ retry_fire(struct loop_timer *timer)
 	t->st.waiting--;
 	if (until != 0)
 		req_end_later(t, rr, -ENOMEM);
+	else if (rr->settling)
+		req_settle(t, rr);
 	else
 		req_try(t, rr);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -426,6 +428,93 @@ a_removed_store_is_not_empty(void **state)
 	assert_int_equal(ask(x, STORE_PUT, "k", &e), -EIO);
 }
 
+/* --- a writer that is killed ------------------------------------------------------ */
+
+#define CRASH_KEYS 3
+#define CRASH_LEN 50000
+
+static const char *const crash_keys[CRASH_KEYS] = {"c/one", "c/two", "three"};
+
+/* In a process of its own, until it is killed: objects of one byte each. */
+static void
+write_for_ever(const char *path)
+{
+	struct loop *l = loop_new(NULL);
+	struct buf *b = buf_new(CRASH_LEN);
+	struct store_req r;
+	struct store *s;
+
+	if (l == NULL || b == NULL ||
+	    dir_store_open(l, path, false, &s, NULL) < 0)
+		_exit(1);
+	for (unsigned i = 0;; i++) {
+		memset(b->data, 'a' + i % 26, CRASH_LEN);
+		b->len = CRASH_LEN - i % 7;
+		store_req_init(&r, STORE_PUT, crash_keys[i % CRASH_KEYS]);
+		if (i % 5 == 4)
+			r.op = STORE_DELETE;
+		r.body = b;
+		if (store_run(s, &r, NULL) < 0)
+			_exit(1);
+		store_req_fini(&r);
+	}
+}
+
+static void
+assert_whole(struct store *s, const char *key)
+{
+	struct buf *b = buf_new(CRASH_LEN);
+	struct store_req r;
+	struct err e = ERR_INIT;
+	int rc;
+
+	store_req_init(&r, STORE_GET, key);
+	r.body = b;
+	rc = store_run(s, &r, &e);
+	if (rc == 0) {
+		assert_true(b->len > CRASH_LEN - 7);
+		for (size_t i = 1; i < b->len; i++)
+			assert_int_equal(b->data[i], b->data[0]);
+	} else if (rc != -ENOENT) {
+		fail_msg("%s", err_text(&e));
+	}
+	store_req_fini(&r);
+	buf_unref(b);
+}
+
+static void
+killed_writers(void **state)
+{
+	char path[64], tmp[80];
+	struct loop *l = loop_new(NULL);
+	struct store *s;
+	uint64_t rnd = 9;
+
+	snprintf(path, sizeof(path), "%s/crash", top);
+	snprintf(tmp, sizeof(tmp), "%s/tmp", path);
+	assert_int_equal(dir_store_open(l, path, true, &s, NULL), 0);
+	store_free(s);
+	for (int round = 0; round < 20; round++) {
+		pid_t pid = fork();
+		int status;
+
+		assert_true(pid >= 0);
+		if (pid == 0)
+			write_for_ever(path);
+		usleep((useconds_t)(10000 + rnd_below(&rnd, 60000)));
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status)); /* it did not fail before */
+		assert_int_equal(dir_store_open(l, path, false, &s, NULL), 0);
+		assert_int_equal(rmdir(tmp), 0); /* open has cleaned it */
+		assert_int_equal(mkdir(tmp, 0700), 0);
+		for (unsigned k = 0; k < CRASH_KEYS; k++)
+			assert_whole(s, crash_keys[k]);
+		store_free(s);
+	}
+	loop_free(l);
+}
+
 /* --- the contract ----------------------------------------------------------------- */
 
 static int
@@ -460,6 +549,7 @@ main(void)
 		T(too_much_metadata),
 		T(refusals),
 		T(a_removed_store_is_not_empty),
+		cmocka_unit_test(killed_writers),
 	};
 	char url[100];
 	struct contract c = {.name = "dir", .open = open_url, .arg = url,
