@@ -104,8 +104,10 @@ http_curl_error(const struct http_xfer *x, CURLcode code, struct err *e)
 		    why);
 	case CURLE_OUT_OF_MEMORY:
 		/* libcurl calls its own limit of a header line so. */
-		if (strstr(why, "ejected"))
-			return err_set(e, -EBADMSG, "%s: %s", host, why);
+		if (x->req->answer.status && !x->req->answer.complete)
+			return err_set(e, -EBADMSG,
+			    "%s sent a header of more than 100 kB (or there "
+			    "is no memory)", host);
 		return err_errno(e, -ENOMEM, "request to %s", host);
 	case CURLE_UNSUPPORTED_PROTOCOL:
 		if (connected(x)) /* libcurl calls HTTP/0.9 so */

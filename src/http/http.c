@@ -321,6 +321,7 @@ ticked(struct loop_timer *t)
 static void
 start(struct http *h, struct http_req *r, bool fresh)
 {
+	int64_t first_look;
 	int rc = 0;
 
 	if (!h->multi)
@@ -335,9 +336,12 @@ start(struct http *h, struct http_req *r, bool fresh)
 	h->stats.requests++;
 	r->moved = r->seen = 0;
 	r->moved_ns = loop_now(h->loop);
-	tick_by(h, r->moved_ns + TICK_NS);
-	if (deadline_of(r) < h->tick.due_ns)
-		tick_by(h, deadline_of(r));
+	first_look = r->moved_ns + TICK_NS;
+	if (h->conf.stall_timeout_ns < TICK_NS)
+		first_look = r->moved_ns + h->conf.stall_timeout_ns;
+	if (deadline_of(r) < first_look)
+		first_look = deadline_of(r);
+	tick_by(h, first_look);
 }
 
 /* Start what may start. */

@@ -182,6 +182,7 @@ look_at(struct finder *f, const char *key, struct err *e)
 {
 	char prefix[STORE_KEY_MAX + 1];
 	struct volume_facts facts;
+	struct err why = ERR_INIT;
 	size_t n;
 	int rc;
 
@@ -192,15 +193,16 @@ look_at(struct finder *f, const char *key, struct err *e)
 	rc = seen_before(f, prefix);
 	if (rc != 0)
 		return rc < 0 ? err_errno(e, rc, "listing volumes") : 0;
-	rc = layout_inspect(f->s, prefix, &facts, e);
+	rc = layout_inspect(f->s, prefix, &facts, &why);
 	if (rc == -EBADMSG || rc == -EPROTONOSUPPORT) {
 		if (f->broken != NULL)
-			f->broken(f->arg, prefix, e);
-		err_clear(e);
+			f->broken(f->arg, prefix, &why);
 		return 0;
 	}
-	if (rc < 0)
+	if (rc < 0) {
+		err_copy(e, &why);
 		return rc;
+	}
 	if (facts.kind != VOLUME_NONE)
 		f->found(f->arg, prefix, &facts);
 	jump(f, prefix, &facts);

@@ -2,10 +2,10 @@
 /*
  * client.c: signed requests to one bucket.
  *
- *   submit -> keys -> sent -> answered -> done
- *              |                 |
- *              +<--- renewed ----+  ExpiredToken, once
- *                    and asking_why
+ *   submit -> hashing -> keys -> sent -> answered -> done
+ *              (large     |                 |
+ *               bodies)   +<--- renewed ----+  ExpiredToken, once
+ *                                 and asking_why
  *
  * Each step is one function here, in this order; a call is in exactly one of
  * the states of enum state, which says what has to be undone to cancel it.
@@ -30,14 +30,16 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "loop/loop.h"
+#include "loop/work.h"
 #include "s3/config.h"
 #include "s3/place.h"
 #include "s3/resolve.h"
 #include "s3/sigv4.h"
 
+#define HASH_INLINE (256 * 1024) /* larger bodies are hashed by the pool */
 #define POOLED_MAX 512
 
-enum state { IDLE, KEYS, SENT, ENDING };
+enum state { IDLE, HASHING, KEYS, SENT, ENDING };
 
 struct s3_client {
 	struct loop *loop;
@@ -53,6 +55,15 @@ struct s3_client {
 	struct list calls; /* free ones */
 	unsigned npooled;
 	unsigned out; /* calls in use */
+};
+
+struct s3_call_hash {
+	struct work work;
+	struct s3_call *call;
+	const void *p;
+	size_t n;
+	int rc;
+	char hex[S3_HASH_HEX];
 };
 
 static void keys(struct s3_call *k);
@@ -101,7 +112,7 @@ s3_call_new(struct s3_client *c, enum http_method m, const char *key)
 	k->wait.ready = got_keys;
 	k->state = IDLE;
 	k->ngiven = 0;
-	k->renewed = k->asking_why = k->conditional = false;
+	k->renewed = k->asking_why = k->canceled = k->conditional = false;
 	k->hash[0] = '\0';
 	k->query.n = 0;
 	strbuf_clear(&k->text);
@@ -185,11 +196,38 @@ finish_later(struct s3_call *k, int rc)
 
 /* --- hashing ----------------------------------------------------------------- */
 
+static void
+hash_run(struct work *w)
+{
+	struct s3_call_hash *h = container_of(w, struct s3_call_hash, work);
 
+	h->rc = s3_sha256_hex(NULL, h->p, h->n, h->hex);
+}
+
+static void
+hash_done(struct work *w)
+{
+	struct s3_call_hash *h = container_of(w, struct s3_call_hash, work);
+	struct s3_call *k = h->call;
+	int rc = h->rc;
+
+	memcpy(k->hash, h->hex, sizeof(k->hash));
+	k->hashing = NULL;
+	free(h);
+	if (k->canceled)
+		rc = -ECANCELED;
+	if (rc < 0)
+		finish_later(k, rc);
+	else
+		keys(k);
+}
+
+/* 0: k->hash is filled; 1: it will be; else an error. */
 static int
 hash_body(struct s3_call *k)
 {
 	struct s3_client *c = k->client;
+	struct s3_call_hash *h;
 
 	if (k->http.send_len == 0) {
 		memcpy(k->hash, S3_HASH_EMPTY, sizeof(S3_HASH_EMPTY));
@@ -199,8 +237,21 @@ hash_body(struct s3_call *k)
 		memcpy(k->hash, S3_UNSIGNED, sizeof(S3_UNSIGNED));
 		return 0;
 	}
-	return s3_sha256_hex(
-	    c->signer, k->http.send, k->http.send_len, k->hash);
+	if (k->http.send_len <= HASH_INLINE || !c->pool)
+		return s3_sha256_hex(
+		    c->signer, k->http.send, k->http.send_len, k->hash);
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	h->call = k;
+	h->p = k->http.send;
+	h->n = k->http.send_len;
+	h->work.run = hash_run;
+	h->work.done = hash_done;
+	k->hashing = h;
+	k->state = HASHING;
+	work_submit(c->pool, c->loop, &h->work);
+	return 1;
 }
 
 void
@@ -457,6 +508,9 @@ void
 s3_call_cancel(struct s3_call *k)
 {
 	switch ((enum state)k->state) {
+	case HASHING:
+		k->canceled = true;
+		return;
 	case KEYS:
 		s3_creds_unwait(&k->wait);
 		err_set(&k->err, -ECANCELED, "cancelled");

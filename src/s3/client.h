@@ -63,11 +63,13 @@ struct s3_call {
 	struct strbuf text, lines, url, querystr, auth;
 	struct s3_cred *cred;
 	struct s3_cred_wait wait;
+	struct s3_call_hash *hashing; /* of a large body */
 	struct loop_task task;
 	struct list link;
 	int state;
 	bool renewed;	 /* keys, once */
 	bool asking_why; /* see client.c */
+	bool canceled;
 	char hash[65];
 	const char *line[S3_CALL_HEADERS + 8];
 };

@@ -10,3 +10,7 @@ tests_bench_loader_LDADD = $(CURL_LIBS)
 
 tests_bench_nullfuse_SOURCES = tests/bench/nullfuse.c
 tests_bench_nullfuse_LDADD = $(FUSE_LIBS)
+
+noinst_PROGRAMS += tests/bench/storeload
+tests_bench_storeload_SOURCES = tests/bench/storeload.c
+tests_bench_storeload_LDADD = libpail.la

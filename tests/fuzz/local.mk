@@ -5,7 +5,8 @@
 # corpus in make check, or the files given as arguments; with --enable-fuzzers
 # (and CC=clang) it searches.  To add one, add its name to FUZZ_TARGETS and the
 # three lines below.
-FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text
+FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text \
+	tests/fuzz/fuzz_url tests/fuzz/fuzz_dirfmt
 
 if FUZZERS
 FUZZ_MAIN =
@@ -25,3 +26,11 @@ tests_fuzz_fuzz_conf_LDADD = libpail.la
 tests_fuzz_fuzz_text_SOURCES = tests/fuzz/fuzz_text.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_text_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_text_LDADD = libpail.la
+
+tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz_url.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_url_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_url_LDADD = libpail.la
+
+tests_fuzz_fuzz_dirfmt_SOURCES = tests/fuzz/fuzz_dirfmt.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dirfmt_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_dirfmt_LDADD = libpail.la

@@ -1,5 +1,6 @@
 # unit tests of src/layout
 layout_unit = tests/unit/layout/admin \
+	tests/unit/layout/descriptor \
 	tests/unit/layout/layout \
 	tests/unit/layout/lease \
 	tests/unit/layout/name \
@@ -11,6 +12,9 @@ EXTRA_DIST += tests/unit/layout/util.h
 tests_unit_layout_admin_SOURCES = tests/unit/layout/admin.c
 tests_unit_layout_admin_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_admin_LDADD = $(UNIT_LIBS)
+tests_unit_layout_descriptor_SOURCES = tests/unit/layout/descriptor.c
+tests_unit_layout_descriptor_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_descriptor_LDADD = $(UNIT_LIBS)
 tests_unit_layout_layout_SOURCES = tests/unit/layout/layout.c
 tests_unit_layout_layout_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_layout_LDADD = $(UNIT_LIBS)
