@@ -16,6 +16,7 @@
 static const char *log_name = "pail";
 static enum log_level log_max = LOG_LVL_INFO;
 static bool log_syslog;
+static void (*log_before)(void);
 
 void
 log_open(const char *name, enum log_level level, bool to_syslog)
@@ -25,6 +26,12 @@ log_open(const char *name, enum log_level level, bool to_syslog)
 	log_syslog = to_syslog;
 	if (to_syslog)
 		openlog(name, LOG_PID, LOG_DAEMON);
+}
+
+void
+log_before_line(void (*fn)(void))
+{
+	log_before = fn;
 }
 
 bool
@@ -55,6 +62,8 @@ log_msg(enum log_level level, const char *fmt, ...)
 		return;
 	}
 	line[n++] = '\n';
+	if (log_before != NULL)
+		log_before();
 	/* Nothing can be done about a log that cannot be written. */
 	if (write(STDERR_FILENO, line, n) < 0)
 		return;

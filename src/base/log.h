@@ -12,6 +12,9 @@ enum log_level { LOG_LVL_ERROR, LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG };
 
 /* name stands before each line on standard error.  Borrowed for ever. */
 void log_open(const char *name, enum log_level level, bool to_syslog);
+/* fn is called before each line on standard error, on whichever thread: to take
+ * away what stands in its place on a terminal. */
+void log_before_line(void (*fn)(void));
 bool log_wants(enum log_level level);
 
 __attribute__((format(printf, 2, 3))) void log_msg(

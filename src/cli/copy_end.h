@@ -32,7 +32,8 @@ struct copy_chunk {
 	uint64_t len;	  /* read from a pipe: less, even 0, at its end */
 	struct buf *data; /* READ: to be filled; WRITE: read-only */
 	bool zero;	  /* all zeros: READ may set it and leave data alone;
-			   * WRITE need not look at data then */
+			   * WRITE need not look at data then, and does not
+			   * change it */
 	void (*done)(struct copy_chunk *c);
 
 	/* The answer. */

@@ -96,8 +96,10 @@ write_done(struct copy_chunk *c)
 
 	if (c->rc < 0)
 		copy_failed(cp, c->rc, &c->err);
-	else if (c->zero)
+	else if (c->zero && c->off < cp->result->size)
 		cp->result->holes += c->len;
+	else if (c->zero)
+		; /* padding */
 	else
 		cp->result->written += c->len;
 	slot_end(s);

@@ -56,7 +56,7 @@ part_done(struct layout_req *r)
 	}
 	if (r->op == LAYOUT_READ && r->was_zero)
 		memset(r->data->data, 0, r->len);
-	else
+	else if (r->op == LAYOUT_READ)
 		c->zero = false;
 	if (--c->pending == 0)
 		chunk_finish(c);
@@ -82,7 +82,8 @@ start_parts(struct copy_volume *v, struct copy_chunk *c, enum layout_op op)
 
 	c->end = &v->end;
 	c->rc = 0;
-	c->zero = op == LAYOUT_READ;
+	if (op == LAYOUT_READ)
+		c->zero = true;
 	c->parts = parts;
 	if (parts == NULL) {
 		c->rc = err_set(&c->err, -ENOMEM, "no memory");

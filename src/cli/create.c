@@ -14,9 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/parse.h"
 #include "cli/cli.h"
+#include "cli/describe.h"
 #include "cli/prompt.h"
+#include "cli/text.h"
 #include "cli/tool.h"
 
 struct create {
@@ -59,23 +62,44 @@ new_password(struct tool *t)
 	    s->password, &t->err);
 }
 
+/* There is one: say which.  Its own faults are not of interest here. */
 static int
-print(const struct create *c, const struct tool_place *p)
+say_what_is_there(struct tool *t, struct tool_place *p)
 {
-	const struct layout_info *i = layout_info(p->layout);
-	char size[FORMAT_MAX], bs[FORMAT_MAX];
+	struct describe d;
+	struct err ignored = ERR_INIT;
+	char size[FORMAT_MAX], bs[FORMAT_MAX], time[TEXT_TIME_MAX];
 
-	if (c->tool.json)
+	if (describe_look(&d, p->store, &p->url, &ignored) < 0)
+		return -EEXIST;
+	return err_set(&t->err, -EEXIST,
+	    "%s: there is a volume already, of %s in blocks of %s, created %s%s"
+	    "%s; 'pail erase' deletes it, another prefix is a place for "
+	    "another", p->url.text, format_size(size, d.facts.size),
+	    format_size(bs, d.facts.block_size),
+	    text_time(time, d.facts.created_s * NS_PER_S),
+	    d.facts.mounted ? ", mounted " : "", d.facts.mounted_by);
+}
+
+static int
+print(struct create *c, struct tool_place *p)
+{
+	struct tool *t = &c->tool;
+	struct describe d;
+	char size[FORMAT_MAX], bs[FORMAT_MAX];
+	char encoding[DESCRIBE_ENCODING_MAX];
+	int rc = describe_look(&d, p->store, &p->url, &t->err);
+
+	if (rc < 0)
+		return err_wrap(&t->err, rc, "made, but not found again");
+	if (t->json)
 		return tool_print_json(
-		    json_pack("{s:s, s:I, s:I, s:I}", "url", p->url.text,
-			"size", (json_int_t)i->size, "block_size",
-			(json_int_t)i->block_size, "blocks",
-			(json_int_t)i->nblocks),
-		    stdout, NULL);
-	if (!c->tool.set.quiet)
-		printf("%s: a volume of %s in blocks of %s\n", p->url.text,
-		    format_size(size, i->size),
-		    format_size(bs, i->block_size));
+		    describe_json(&d, p->url.text), stdout, &t->err);
+	if (!t->set.quiet)
+		printf("%s: a volume of %s in blocks of %s, encoding %s\n",
+		    p->url.text, format_size(size, d.facts.size),
+		    format_size(bs, d.facts.block_size),
+		    describe_encoding(encoding, &d.facts));
 	return 0;
 }
 
@@ -105,6 +129,8 @@ run(int argc, char **argv)
 		lp->lease = LEASE_NONE;
 		rc = tool_layout(t, &p, lp, NULL, &t->err);
 	}
+	if (rc == -EEXIST)
+		rc = say_what_is_there(t, &p);
 	if (rc == 0)
 		rc = print(&c, &p);
 	rc = tool_place_close(&p, rc, &t->err);

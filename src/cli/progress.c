@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "cli/progress.h"
 
@@ -37,8 +38,9 @@
 
 #define ERASE_LINE "\r\033[K"
 
-/* The bar that is on the terminal now.  Read by signal handlers. */
-static struct progress *volatile on_terminal;
+/* The terminal that a bar is on now, or NULL.  Taken by signal handlers and by
+ * whoever logs, on any thread: so it is not the bar itself, which may end. */
+static struct progress_term *drawn_on;
 
 static int64_t
 stderr_now(struct progress_term *t)
@@ -72,6 +74,7 @@ progress_stderr(bool quiet)
 	    .put = stderr_put};
 	const char *name = getenv("TERM");
 
+	log_before_line(progress_erase);
 	t.quiet = quiet;
 	t.bar = isatty(STDERR_FILENO) && name != NULL && *name != '\0' &&
 	    strcmp(name, "dumb") != 0;
@@ -261,8 +264,7 @@ draw_bar(struct progress *p, int64_t now)
 		columns = LINE_MAX_COLUMNS;
 	progress_format(p, columns, line, sizeof(line));
 	n = snprintf(out, sizeof(out), "\r%s\033[K", line);
-	p->shown = true;
-	on_terminal = p;
+	__atomic_store_n(&drawn_on, t, __ATOMIC_RELEASE);
 	t->put(t, out, (size_t)n);
 	p->drawn_ns = now;
 }
@@ -310,19 +312,16 @@ progress_set(struct progress *p, uint64_t done, uint64_t total)
 void
 progress_erase(void)
 {
-	struct progress *p = on_terminal;
+	struct progress_term *t =
+	    __atomic_exchange_n(&drawn_on, NULL, __ATOMIC_ACQ_REL);
 
-	if (p == NULL || !p->shown)
-		return;
-	p->shown = false;
-	p->term->put(p->term, ERASE_LINE, strlen(ERASE_LINE));
+	if (t != NULL)
+		t->put(t, ERASE_LINE, strlen(ERASE_LINE));
 }
 
 void
 progress_end(struct progress *p)
 {
-	if (on_terminal == p) {
+	if (__atomic_load_n(&drawn_on, __ATOMIC_ACQUIRE) == p->term)
 		progress_erase();
-		on_terminal = NULL;
-	}
 }

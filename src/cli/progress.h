@@ -18,7 +18,7 @@
  *  P3. After progress_end the line is empty and the cursor at its beginning.
  *
  * One bar at a time.  Everything on one thread; progress_erase alone may also
- * be called from a signal handler.
+ * be called from a signal handler, and on any thread; the log does.
  */
 
 /* Where it is drawn; tests have their own. */
@@ -43,7 +43,6 @@ struct progress {
 	int64_t start_ns;
 	int64_t drawn_ns; /* the last line */
 	unsigned lines;	  /* printed where there is no terminal */
-	bool shown;	  /* there is a bar on the terminal */
 
 	double rate;	  /* per second, smoothed; 0: not known yet */
 	int64_t seen_ns;  /* rate was computed then, ... */

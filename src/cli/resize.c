@@ -100,6 +100,10 @@ resize_volume(struct resize *r)
 	if (rc < 0)
 		return rc;
 	r->old_size = layout_info(r->place.layout)->size;
+	rc = geometry_check(
+	    r->size, layout_info(r->place.layout)->block_size, &t->err);
+	if (rc < 0)
+		return err_wrap(&t->err, rc, "%s", r->place.url.text);
 	rc = may_shrink(r);
 	if (rc != 0)
 		return rc;
