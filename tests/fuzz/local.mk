@@ -6,7 +6,9 @@
 # (and CC=clang) it searches.  To add one, add its name to FUZZ_TARGETS and the
 # three lines below.
 FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text \
-	tests/fuzz/fuzz_url tests/fuzz/fuzz_dirfmt
+	tests/fuzz/fuzz_url tests/fuzz/fuzz_dirfmt \
+	tests/fuzz/fuzz_block tests/fuzz/fuzz_descriptor \
+	tests/fuzz/fuzz_lease tests/fuzz/fuzz_name
 
 if FUZZERS
 FUZZ_MAIN =
@@ -34,3 +36,19 @@ tests_fuzz_fuzz_url_LDADD = libpail.la
 tests_fuzz_fuzz_dirfmt_SOURCES = tests/fuzz/fuzz_dirfmt.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dirfmt_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_dirfmt_LDADD = libpail.la
+
+tests_fuzz_fuzz_block_SOURCES = tests/fuzz/fuzz_block.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_block_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_block_LDADD = libpail.la
+
+tests_fuzz_fuzz_descriptor_SOURCES = tests/fuzz/fuzz_descriptor.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_descriptor_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_descriptor_LDADD = libpail.la
+
+tests_fuzz_fuzz_lease_SOURCES = tests/fuzz/fuzz_lease.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_lease_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_lease_LDADD = libpail.la
+
+tests_fuzz_fuzz_name_SOURCES = tests/fuzz/fuzz_name.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_name_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_name_LDADD = libpail.la
