@@ -13,11 +13,13 @@ dist/pail@.service: $(srcdir)/dist/pail@.service.in Makefile
 	    -e 's,[@]sysconfdir[@],$(sysconfdir),g' \
 	    '$(srcdir)/dist/pail@.service.in' >'$@.tmp' && mv '$@.tmp' '$@'
 
-# mount(8) calls /sbin/mount.pail for "mount -t pail" and for fstab.
+# mount(8) calls /sbin/mount.pail for "mount -t pail" and for fstab, umount(8)
+# /sbin/umount.fuse.pail, which waits until everything is written.
 install-exec-hook:
 	$(MKDIR_P) "$(DESTDIR)$(mountdir)"
-	rm -f "$(DESTDIR)$(mountdir)/mount.pail"
-	$(LN_S) "$(bindir)/pail" "$(DESTDIR)$(mountdir)/mount.pail"
+	cd "$(DESTDIR)$(mountdir)" && rm -f mount.pail umount.fuse.pail && \
+	    $(LN_S) "$(bindir)/pail" mount.pail && \
+	    $(LN_S) "$(bindir)/pail" umount.fuse.pail
 
 # The completion's file has the name of the command.
 install-data-local:
@@ -27,4 +29,5 @@ install-data-local:
 
 uninstall-local:
 	rm -f "$(DESTDIR)$(mountdir)/mount.pail" \
+	    "$(DESTDIR)$(mountdir)/umount.fuse.pail" \
 	    "$(DESTDIR)$(bashcompletiondir)/pail"

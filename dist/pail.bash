@@ -12,6 +12,23 @@ _pail_verbs()
 		     on { print $1 }'
 }
 
+_pail_options()
+{
+	pail "$1" --help 2>/dev/null |
+		sed -n 's/^ *\(-[A-Za-z0-9], \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p'
+}
+
+# Files (-f) or directories (-d) that begin with $2, added to COMPREPLY.
+_pail_files()
+{
+	local path
+
+	compopt -o filenames 2>/dev/null
+	while read -r path; do
+		COMPREPLY+=("$path")
+	done < <(compgen "$1" -- "$2")
+}
+
 _pail_urls()
 {
 	{
@@ -40,15 +57,24 @@ _pail_url()
 		COMPREPLY+=($(compgen -W "$(_pail_urls)" -- "$1"))
 	fi
 	((${#COMPREPLY[@]} == 0)) && return
-	compopt -o nospace
-	__ltrim_colon_completions "$1"
+	compopt -o nospace 2>/dev/null
+	declare -F __ltrim_colon_completions >/dev/null &&
+		__ltrim_colon_completions "$1"
+	return 0
 }
 
 _pail()
 {
 	local cur prev words cword verb options
 
-	_init_completion -n : || return
+	if declare -F _get_comp_words_by_ref >/dev/null; then
+		_get_comp_words_by_ref -n : cur prev words cword
+	else
+		words=("${COMP_WORDS[@]}")
+		cword=$COMP_CWORD
+		cur=${words[cword]}
+		prev=${words[cword - 1]}
+	fi
 	verb=${words[1]}
 	if ((cword == 1)); then
 		COMPREPLY=($(compgen -W "$(_pail_verbs) help --help --version" \
@@ -57,7 +83,7 @@ _pail()
 	fi
 	case $prev in
 	--*file | --log | --journal | --cacert | --config)
-		_filedir
+		_pail_files -f "$cur"
 		return
 		;;
 	--compress)
@@ -70,9 +96,8 @@ _pail()
 		;;
 	esac
 	if [[ $cur == -* ]]; then
-		options=$(_parse_help pail "$verb --help")
+		options=$(_pail_options "$verb")
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
-		[[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 		return
 	fi
 	case $verb in
@@ -81,18 +106,18 @@ _pail()
 		;;
 	unmount | sync | stats)
 		COMPREPLY=($(compgen -W "$(_pail_mounts)" -- "$cur"))
-		_filedir -d
+		_pail_files -d "$cur"
 		;;
 	mount)
 		_pail_url "$cur"
-		_filedir -d
+		_pail_files -d "$cur"
 		;;
 	copy)
 		_pail_url "$cur"
-		_filedir
+		_pail_files -f "$cur"
 		;;
 	s3backer)
-		_filedir -d
+		_pail_files -d "$cur"
 		;;
 	*)
 		_pail_url "$cur"

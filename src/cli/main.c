@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@
 static const struct verb *const verbs[] = {
 	&verb_create, &verb_mount, &verb_unmount, &verb_sync, &verb_info,
 	&verb_list, &verb_stats, &verb_check, &verb_copy, &verb_resize,
-	&verb_unlock, &verb_erase, &verb_s3backer,
+	&verb_unlock, &verb_erase, &verb_s3backer, &verb_version,
 	NULL,
 };
 
@@ -101,6 +102,23 @@ unknown_verb(const char *name)
 }
 
 static int
+help(const char *name)
+{
+	const struct verb *v;
+	char option[] = "--help";
+
+	if (name == NULL) {
+		print_help(stdout);
+		return CLI_OK;
+	}
+	v = cli_verb(name);
+	if (v == NULL)
+		return unknown_verb(name);
+	return v->run(
+	    2, (char *[]){ (char *)(uintptr_t)v->name, option, NULL });
+}
+
+static int
 run_by_verb(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -109,22 +127,11 @@ run_by_verb(int argc, char **argv)
 	}
 	const char *name = argv[1];
 
-	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0 ||
-	    strcmp(name, "version") == 0) {
-		printf("pail %s\n", PACKAGE_VERSION);
-		return CLI_OK;
-	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		return verb_version.run(argc - 1, argv + 1);
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
-	    strcmp(name, "help") == 0) {
-		const struct verb *v = argc > 2 ? cli_verb(argv[2]) : NULL;
-		char help[] = "--help";
-
-		if (v != NULL)
-			return v->run(
-			    2, (char *[]){ argv[2], help, NULL });
-		print_help(stdout);
-		return CLI_OK;
-	}
+	    strcmp(name, "help") == 0)
+		return help(argc > 2 ? argv[2] : NULL);
 	const struct verb *v = cli_verb(name);
 
 	if (v == NULL)
