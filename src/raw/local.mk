@@ -7,6 +7,7 @@ libpail_la_SOURCES += \
 	src/raw/index.c src/raw/index.h \
 	src/raw/log.c src/raw/log.h \
 	src/raw/member.c src/raw/member.h \
+	src/raw/open.c src/raw/open.h \
 	src/raw/pool.c src/raw/pool.h src/raw/pool_int.h \
 	src/raw/rdev.c src/raw/rdev.h \
 	src/raw/rdev_file.c \

@@ -138,6 +138,12 @@ pool_submit(struct pool *p, struct pool_req *r)
 	must(!"an operation of a pool");
 }
 
+bool
+pool_find(struct pool *p, const char *key, struct raw_object *o)
+{
+	return index_get(p->index, key, o, NULL, 0) != -ENOENT;
+}
+
 int
 pool_next(struct pool *p, char key[RAW_KEY_MAX + 1], struct raw_object *o)
 {

@@ -95,6 +95,8 @@ int pool_close(struct pool *p, struct err *e);
 /* Close as a power cut would: nothing is written. */
 void pool_abandon(struct pool *p);
 
+/* Is there an object of this key?  Its extents are not filled in. */
+bool pool_find(struct pool *p, const char *key, struct raw_object *o);
 /* Keys in order, for LIST.  1: *o is filled in (without its extents) and key
  * is overwritten with the next greater key; 0: no more. */
 int pool_next(struct pool *p, char key[RAW_KEY_MAX + 1], struct raw_object *o);

@@ -68,7 +68,7 @@ void rdev_close(struct rdev *d); /* accepts NULL */
 /*
  * Open a block device (O_EXCL: refused while mounted or in use) or an image
  * file (locked against other processes), with O_DIRECT where it can.  Nothing
- * is written.  read_only: no lock is taken.
+ * is written.  read_only: others may read it too.
  */
 int rdev_open(struct loop *l, struct fileio *io, const char *path,
     bool read_only, struct rdev **out, struct err *e);

@@ -6,8 +6,8 @@
  * larger than memory and is cached above.  A file system that has no O_DIRECT
  * (tmpfs) is used without; fdatasync makes it durable all the same.
  *
- * Whoever opens a device for writing has it alone: a block device by O_EXCL,
- * which also keeps mounted file systems out, an image file by flock.
+ * Whoever opens a device for writing has it alone, by flock; of a block device
+ * O_EXCL also keeps mounted file systems out.  Readers share the lock.
  */
 #include "raw/rdev.h"
 
@@ -111,7 +111,7 @@ open_fd(const char *path, bool read_only, bool block, struct err *e)
 		    "%s: in use (mounted, or opened by another program)", path);
 	if (fd < 0)
 		return err_errno(e, -errno, "open %s", path);
-	if (!block && !read_only && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
 		int rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
 
 		close(fd);

@@ -13,4 +13,5 @@ libpail_la_SOURCES += src/store/store.h src/store/open.h \
 	src/store/fault.h src/store/fault.c \
 	src/store/check.h src/store/check.c
 libpail_la_SOURCES += src/store/s3.h src/store/s3.c src/store/s3int.h \
-	src/store/s3list.c src/store/s3cond.c
+	src/store/s3list.c src/store/s3cond.c \
+	src/store/raw.c src/store/raw.h

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "store/dir.h"
 #include "store/mem.h"
+#include "store/raw.h"
 #include "store/s3.h"
 #include "store/store.h"
 
@@ -40,6 +41,13 @@ open_dir(const struct store_env *env, const struct url *u, bool create,
 	return dir_store_open(env->loop, u->path, create, out, e);
 }
 
+static int
+open_raw(const struct store_env *env, const struct url *u, bool create,
+    struct store **out, struct err *e)
+{
+	return raw_store_open(env, u, out, e);
+}
+
 static const struct leaf {
 	const char *scheme;
 	open_fn *open;
@@ -47,6 +55,7 @@ static const struct leaf {
 } leaves[] = {
 	{"dir", open_dir, false},
 	{"mem", open_mem, false},
+	{"raw", open_raw, false},
 	{"s3", open_s3, true},
 };
 

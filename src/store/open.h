@@ -11,6 +11,7 @@
  *   s3://BUCKET[/PREFIX][?endpoint=URL&region=R&style=path|host&profile=P...]
  *	prefix=TEXT: more of the prefix, without a "/" behind it
  *   dir:PATH[?volume=NAME]       a directory of files
+ *   raw:PATH,PATH...[?volume=NAME]  a pool of raw devices
  *   mem:[NAME]                   in memory, for tests
  *
  * A URL is split here once; what is left for the store itself is its
@@ -49,6 +50,7 @@ struct store_env {
 	struct loop *loop;
 	struct work_pool *pool;
 	struct fileio *fileio;
+	bool read_only; /* nothing will be written: leave devices alone */
 	/* Defaults for s3: stores; URL parameters come first.  May be NULL. */
 	const struct s3_config *s3;
 };

@@ -4,6 +4,7 @@
  *
  *	s3://BUCKET/PREFIX?name=value&name=value
  *	dir:PATH?volume=NAME
+ *	raw:PATH,PATH?volume=NAME
  *	mem:NAME?volume=NAME
  *
  * The cuts are made first, then each piece is percent-decoded, so an encoded
@@ -23,7 +24,8 @@
 
 #define URL_MAX 4096
 #define URL_MAX_PARAMS 64
-#define URL_SCHEMES "s3://BUCKET/PREFIX, dir:PATH or mem:NAME"
+#define URL_SCHEMES \
+	"s3://BUCKET/PREFIX, dir:PATH, raw:PATH,PATH... or mem:NAME"
 
 static int
 hex_value(char c)
@@ -252,6 +254,10 @@ url_split_path(struct url *u, const char *s, size_t n, struct err *e)
 	if (strcmp(u->scheme, "dir") == 0 && n == 0)
 		return err_set(e, -EINVAL,
 		    "URL %s: the directory is missing: dir:PATH", u->text);
+	if (strcmp(u->scheme, "raw") == 0 && n == 0)
+		return err_set(e, -EINVAL,
+		    "URL %s: the device is missing: raw:PATH or raw:PATH,PATH",
+		    u->text);
 	rc = url_decode(u, s, n, &u->path, e);
 	return rc < 0 ? rc : url_take_volume(u, e);
 }
@@ -275,7 +281,8 @@ url_split(struct url *u, struct err *e)
 		return rc;
 	if (strcmp(u->scheme, "s3") == 0)
 		return url_split_s3(u, rest, n, e);
-	if (strcmp(u->scheme, "dir") == 0 || strcmp(u->scheme, "mem") == 0)
+	if (strcmp(u->scheme, "dir") == 0 || strcmp(u->scheme, "mem") == 0 ||
+	    strcmp(u->scheme, "raw") == 0)
 		return url_split_path(u, rest, n, e);
 	return err_set(e, -EINVAL,
 	    "URL %s: there is no store \"%s\"; write " URL_SCHEMES, u->text,

@@ -86,7 +86,12 @@ open_url(struct volume *v, const struct store_env *env, const struct url *u,
 {
 	/* What s3backer derives its keys from; other stores have no bucket. */
 	const char *bucket = strcmp(u->scheme, "s3") == 0 ? u->path : "";
-	int rc = store_open(env, u, p->layout.create, &v->store, e);
+	struct store_env own = *env;
+	int rc;
+
+	own.read_only = p->layout.lease != LEASE_WRITER &&
+	    p->layout.lease != LEASE_FORCE;
+	rc = store_open(&own, u, p->layout.create, &v->store, e);
 
 	if (rc < 0)
 		return rc;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_RAW_H
+#define STORE_RAW_H
+
+/*
+ * The leaf over a pool of raw devices: raw:PATH[,PATH...]?volume=NAME.
+ *
+ * Opening takes the devices for this process alone and recovers what a crash
+ * left; freeing the store writes a checkpoint, running the loop until it is
+ * there.  A pool is made by "pail store create", never here.
+ */
+struct err;
+struct pool;
+struct store;
+struct store_env;
+struct url;
+
+int raw_store_open(const struct store_env *env, const struct url *u,
+    struct store **out, struct err *e);
+
+/* The pool below, for the tools. */
+struct pool *raw_store_pool(struct store *s);
+
+#endif
