@@ -41,7 +41,7 @@ int loop_run_until(struct loop *l, const bool *done);
 /* The thread that runs l is the caller's (true as well while none runs it). */
 bool loop_is_mine(const struct loop *l);
 
-/* Monotonic time, read once per turn. */
+/* Monotonic time, read once per turn (and at each call between runs). */
 int64_t loop_now(const struct loop *l);
 
 /* --- descriptors ------------------------------------------------------- */

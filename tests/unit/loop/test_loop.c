@@ -46,6 +46,19 @@ new_loop(bool virtual_time)
 	return l;
 }
 
+/* A tool computes for a while between two runs. */
+static void
+time_goes_on_between_runs(void **state)
+{
+	struct timespec t = {0, 20 * NS_PER_MS};
+	struct loop *l = new_loop(false);
+	int64_t before = loop_now(l);
+
+	nanosleep(&t, NULL);
+	assert_true(loop_now(l) >= before + 20 * NS_PER_MS);
+	loop_free(l);
+}
+
 /* --- tasks ---------------------------------------------------------------- */
 
 struct letter {
@@ -718,6 +731,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(time_goes_on_between_runs),
 	    cmocka_unit_test(tasks_run_in_order_and_once),
 	    cmocka_unit_test(task_may_defer_itself_for_ever),
 	    cmocka_unit_test(tasks_are_taken_back),
