@@ -382,8 +382,9 @@ http_submit(struct http *h, struct http_req *r)
 		tick_by(h, deadline_of(r));
 }
 
-void
-http_cancel(struct http_req *r)
+/* Take it from the queue or from libcurl; false: it is in neither. */
+static bool
+take_back(struct http_req *r)
 {
 	struct http *h = r->http;
 
@@ -391,16 +392,32 @@ http_cancel(struct http_req *r)
 	if (list_linked(&r->link)) {
 		list_del(&r->link);
 		h->nwaiting--;
-	} else if (r->xfer) {
-		r->sent = reached_wire(r->xfer);
-		credit_give_back(h, r);
-		http_xfer_end(r->xfer, true);
-	} else {
-		return; /* it has ended; done is on its way */
+		return true;
 	}
+	if (!r->xfer)
+		return false;
+	r->sent = reached_wire(r->xfer);
+	credit_give_back(h, r);
+	http_xfer_end(r->xfer, true);
+	pump(h);
+	idle_from_now(h);
+	return true;
+}
+
+void
+http_cancel(struct http_req *r)
+{
+	if (!take_back(r))
+		return; /* it has ended; done is on its way */
 	err_set(&r->err, -ECANCELED, "%s %s: cancelled",
 	    http_method_name(r->method), r->url);
 	complete_later(r, -ECANCELED);
+}
+
+bool
+http_drop(struct http_req *r)
+{
+	return take_back(r);
 }
 
 /* --- ending --------------------------------------------------------------- */

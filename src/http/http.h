@@ -118,6 +118,9 @@ void http_req_fini(struct http_req *r);
 void http_submit(struct http *h, struct http_req *r);
 /* End it soon with -ECANCELED, or as it had ended already. */
 void http_cancel(struct http_req *r);
+/* End it now and without done, for an owner that goes away.  False if it has
+ * ended already and done is on its way, which cannot be held up. */
+bool http_drop(struct http_req *r);
 
 struct http_stats {
 	uint64_t requests, connections, redone, bytes_sent, bytes_received;

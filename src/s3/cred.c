@@ -101,65 +101,45 @@ s3_creds_set_source(struct s3_creds *p, const char *fmt, ...)
 	return p->source ? 0 : -ENOMEM;
 }
 
-static const struct s3_cred_kind *
-kind_of(enum s3_cred_source s)
-{
-	switch (s) {
-	case S3_CRED_STATIC:
-		return &s3_cred_static;
-	case S3_CRED_ACCESS_FILE:
-		return &s3_cred_access_file;
-	case S3_CRED_ENV:
-		return &s3_cred_env;
-	case S3_CRED_PROFILE:
-		return &s3_cred_profile;
-	default:
-		return NULL;
-	}
-}
+/* All kinds, in the order in which they are tried. */
+static const struct {
+	enum s3_cred_source source;
+	const struct s3_cred_kind *kind;
+} kinds[] = {
+	{S3_CRED_STATIC, &s3_cred_static},
+	{S3_CRED_ACCESS_FILE, &s3_cred_access_file},
+	{S3_CRED_ENV, &s3_cred_env},
+	{S3_CRED_WEB, &s3_cred_web},
+	{S3_CRED_PROFILE, &s3_cred_profile},
+	{S3_CRED_PROFILE, &s3_cred_process},
+	{S3_CRED_CONTAINER, &s3_cred_container},
+	{S3_CRED_IMDS, &s3_cred_imds},
+};
 
-/* The first source, in the order of the enum, that is configured. */
+/* The first kind that is configured; with a source given, only of that. */
 static int
-choose(struct s3_creds *p, struct err *e)
+choose(struct s3_creds *p, enum s3_cred_source source, struct err *e)
 {
 	struct strbuf looked = STRBUF_INIT;
 	int rc = -ENODATA;
 
-	for (int s = S3_CRED_STATIC; s < S3_CRED_ANONYMOUS; s++) {
-		const struct s3_cred_kind *k = kind_of(s);
-
-		if (!k)
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (source != S3_CRED_AUTO && kinds[i].source != source)
 			continue;
-		rc = k->open(p, e);
+		rc = kinds[i].kind->open(p, e);
 		if (rc != -ENODATA) {
-			p->kind = k;
+			p->kind = kinds[i].kind;
 			break;
 		}
 		strbuf_printf(&looked, "%s%s", looked.len ? ", " : "",
-		    k->what);
+		    kinds[i].kind->what);
 	}
 	if (rc == -ENODATA)
-		err_set(e, rc = -ENOKEY,
-		    "no credentials: none in %s (for a public bucket set "
-		    "credentials=anonymous)", strbuf_text(&looked));
+		rc = err_set(e, -ENOKEY,
+		    "no credentials: none in %s; profile %s (for a public "
+		    "bucket set credentials=anonymous)", strbuf_text(&looked),
+		    p->conf->profile);
 	strbuf_fini(&looked);
-	return rc;
-}
-
-static int
-choose_given(struct s3_creds *p, struct err *e)
-{
-	const struct s3_cred_kind *k = kind_of(p->conf->credentials);
-	int rc;
-
-	if (!k)
-		return err_set(e, -EOPNOTSUPP,
-		    "this source of credentials is not known");
-	rc = k->open(p, e);
-	p->kind = k;
-	if (rc == -ENODATA)
-		return err_set(e, -ENOKEY, "no credentials: none in %s",
-		    k->what);
 	return rc;
 }
 
@@ -198,10 +178,8 @@ s3_creds_open(struct loop *l, struct work_pool *pool,
 	    (c->access_id && !*c->access_id)) {
 		p->anonymous = true;
 		rc = s3_creds_set_source(p, "nobody (anonymous)");
-	} else if (c->credentials == S3_CRED_AUTO) {
-		rc = choose(p, e);
 	} else {
-		rc = choose_given(p, e);
+		rc = choose(p, c->credentials, e);
 	}
 	if (rc < 0) {
 		s3_creds_close(p);

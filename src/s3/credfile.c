@@ -9,10 +9,13 @@
 #include "s3/credfile.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "s3/cred.h"
+#include "s3/xml.h"
 
 #define LINE_MAX_LEN 8192
 
@@ -192,4 +195,57 @@ s3_ini_find(const char *p, size_t n, const char *section, const char *name,
 		return err_set(e, -ENOENT, "section [%s] has no %s", section,
 		    name);
 	return copy(value, end, out, e);
+}
+
+/* --- JSON -------------------------------------------------------------------- */
+
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	return json_string_value(json_object_get(o, name));
+}
+
+static int
+json_keys(const json_t *o, struct s3_cred **out, struct err *e)
+{
+	const char *id = text_of(o, "AccessKeyId");
+	const char *secret = text_of(o, "SecretAccessKey");
+	const char *token = text_of(o, "Token");
+	const char *expires = text_of(o, "Expiration");
+	const char *code = text_of(o, "Code");
+	const char *message = text_of(o, "Message");
+	int64_t until = 0;
+
+	if (code && strcmp(code, "Success") != 0)
+		return err_set(e, -EBADMSG, "it says %.80s: %.200s", code,
+		    message ? message : "");
+	if (!id || !secret || !*id || !*secret)
+		return err_set(e, -EBADMSG,
+		    "its JSON has no AccessKeyId and SecretAccessKey");
+	if (!token)
+		token = text_of(o, "SessionToken");
+	if (expires) {
+		until = s3_parse_time(expires);
+		if (!until)
+			return err_set(e, -EBADMSG,
+			    "its Expiration \"%.40s\" is not understood",
+			    expires);
+	}
+	*out = s3_cred_new(id, secret, token, until);
+	return *out ? 0 : err_errno(e, -ENOMEM, "credentials");
+}
+
+int
+s3_cred_json(const char *p, size_t n, struct s3_cred **out, struct err *e)
+{
+	json_error_t why;
+	json_t *o = json_loadb(p, n, 0, &why);
+	int rc;
+
+	if (!o) /* not why.text: it may quote a secret */
+		return err_set(e, -EBADMSG,
+		    "what it sent is not JSON (line %d)", why.line);
+	rc = json_keys(o, out, e);
+	json_decref(o);
+	return rc;
 }

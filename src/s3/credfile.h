@@ -29,4 +29,13 @@ int s3_access_file_find(const char *p, size_t n, const char *id,
 int s3_ini_find(const char *p, size_t n, const char *section,
     const char *name, char **out, struct err *e);
 
+/*
+ * The JSON object of a metadata service or of a credential_process: keys that
+ * are copied into out (s3/cred.h).  -EBADMSG: it is none, or says that it
+ * failed (with what it says); -ENOMEM.
+ */
+struct s3_cred;
+int s3_cred_json(
+    const char *p, size_t n, struct s3_cred **out, struct err *e);
+
 #endif

@@ -47,7 +47,13 @@ void s3_creds_fetched(struct s3_creds *p, struct s3_cred *k,
 __attribute__((format(printf, 2, 3))) int s3_creds_set_source(
     struct s3_creds *p, const char *fmt, ...);
 
+/* credlocal.c */
 extern const struct s3_cred_kind s3_cred_static, s3_cred_access_file,
     s3_cred_env, s3_cred_profile;
+/* credproc.c */
+extern const struct s3_cred_kind s3_cred_process;
+/* credhttp.c */
+extern const struct s3_cred_kind s3_cred_web, s3_cred_container,
+    s3_cred_imds;
 
 #endif

@@ -237,18 +237,11 @@ static int
 profile_open(struct s3_creds *p, struct err *e)
 {
 	const char *profile = p->conf->profile;
-	bool named = strcmp(profile, "default") != 0;
 	struct profile_keys k;
 	int rc = profile_read(profile, &k, e);
 
-	if ((rc == -ENODATA || rc == -ENOENT) && !named)
+	if (rc == -ENODATA || rc == -ENOENT)
 		return -ENODATA;
-	if (rc == -ENODATA)
-		return err_set(e, -ENOKEY,
-		    "the AWS files have no profile %s", profile);
-	if (rc == -ENOENT)
-		return err_set(e, -ENOKEY,
-		    "profile %s has no aws_access_key_id", profile);
 	if (rc < 0)
 		return rc;
 	rc = s3_creds_set_source(p, "profile %s of %s", profile, k.file);
@@ -275,7 +268,7 @@ profile_fetch(struct s3_creds *p)
 }
 
 const struct s3_cred_kind s3_cred_profile = {
-	.what = "the AWS files (profile)",
+	.what = "the AWS files (aws_access_key_id)",
 	.open = profile_open,
 	.fetch = profile_fetch,
 	.renews = true,

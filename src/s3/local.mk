@@ -3,7 +3,7 @@ libpail_la_SOURCES += \
 	src/s3/config.c src/s3/config.h \
 	src/s3/cred.c src/s3/cred.h src/s3/credint.h \
 	src/s3/credfile.c src/s3/credfile.h \
-	src/s3/credlocal.c \
+	src/s3/credhttp.c src/s3/credlocal.c src/s3/credproc.c \
 	src/s3/encode.c src/s3/encode.h \
 	src/s3/error.c src/s3/error.h \
 	src/s3/place.c src/s3/place.h \

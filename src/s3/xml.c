@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xml.c: ListBucketResult, DeleteResult and Error by expat.
+ * xml.c: ListBucketResult, DeleteResult, Error and the keys of STS by expat.
  *
  * One walker keeps the path of element names and the text of the innermost
  * element; when an element ends, the document's own function gets its name,
@@ -126,7 +126,7 @@ walk(struct walk *w, const char *root, const void *p, size_t n, struct err *e)
 		    "line %lu",
 		    XML_ErrorString(XML_GetErrorCode(w->parser)),
 		    (unsigned long)XML_GetCurrentLineNumber(w->parser));
-	} else if (strcmp(w->path[1], root) != 0) {
+	} else if (root && strcmp(w->path[1], root) != 0) {
 		w->rc = err_set(e, -EBADMSG,
 		    "the server answered with XML of type %s instead of %s",
 		    w->path[1], root);
@@ -426,6 +426,41 @@ s3_xml_fault(const void *p, size_t n, struct s3_fault *f)
 	}
 	memset(f, 0, sizeof(*f));
 	return false;
+}
+
+/* --- AssumeRole...Response --------------------------------------------------- */
+
+static void
+sts_end(struct walk *w, const char *name, const char *parent,
+    const char *text)
+{
+	struct s3_sts_keys *k = w->arg;
+
+	if (!is(parent, "Credentials"))
+		return;
+	if (is(name, "AccessKeyId") && strlen(text) < sizeof(k->id))
+		strcpy(k->id, text);
+	else if (is(name, "SecretAccessKey") &&
+	    strlen(text) < sizeof(k->secret))
+		strcpy(k->secret, text);
+	else if (is(name, "SessionToken") && strlen(text) < sizeof(k->token))
+		strcpy(k->token, text);
+	else if (is(name, "Expiration"))
+		k->expires_s = s3_parse_time(text);
+}
+
+int
+s3_xml_sts(const void *p, size_t n, struct s3_sts_keys *k, struct err *e)
+{
+	struct walk w = {.end = sts_end, .arg = k};
+	int rc;
+
+	memset(k, 0, sizeof(*k));
+	rc = walk(&w, NULL, p, n, e);
+	if (rc == 0 &&
+	    (!k->id[0] || !k->secret[0] || !k->token[0] || !k->expires_s))
+		rc = err_set(e, -EBADMSG, "the answer has no credentials");
+	return rc;
 }
 
 /* --- small things ---------------------------------------------------------- */

@@ -16,7 +16,7 @@
 struct err;
 
 #define S3_XML_DEPTH 8
-#define S3_XML_TEXT 4096     /* bytes of one element's text */
+#define S3_XML_TEXT 16384    /* bytes of one element's text */
 #define S3_XML_ENTRIES 10000 /* keys in one page, results of one batch */
 
 struct s3_list_entry {
@@ -64,6 +64,14 @@ void s3_delete_result_fini(struct s3_delete_result *d);
 
 /* False if p is no Error document; f is then empty. */
 bool s3_xml_fault(const void *p, size_t n, struct s3_fault *f);
+
+struct s3_sts_keys { /* Credentials of an AssumeRole...Response */
+	char id[256], secret[256];
+	char token[S3_XML_TEXT + 1];
+	int64_t expires_s;
+};
+int s3_xml_sts(const void *p, size_t n, struct s3_sts_keys *k,
+    struct err *e);
 
 /* "2009-10-12T17:50:30.000Z" as seconds since 1970; 0: not understood. */
 int64_t s3_parse_time(const char *text);
