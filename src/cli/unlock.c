@@ -48,9 +48,9 @@ ask(struct unlock *u, const struct volume_facts *f)
 
 	if (t->force)
 		return 0;
-	snprintf(question, sizeof(question),
-	    "%.300s is mounted %s%s.\n%s [y/N] ", u->place.url.text,
-	    f->mounted_by, f->mounted_gone ? ", which is gone" : "",
+	fprintf(stderr, "%s is mounted %s%s.\n", u->place.url.text,
+	    f->mounted_by, f->mounted_gone ? ", which is gone" : "");
+	snprintf(question, sizeof(question), "%s [y/N] ",
 	    f->mounted_gone
 		? "Remove its lease?"
 		: "Is that mount gone for good, and its lease to be removed?");
