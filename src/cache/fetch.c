@@ -162,11 +162,11 @@ fetch_done(struct layout_req *lr)
 		c->nahead--;
 	if (rc == 0)
 		fetch_merge(f);
-	e->hold = true;
+	e->hold++;
 	e->nfetch--;
 	/* One that we cancelled says nothing about the block. */
 	wake_waiters(c, e, rc < 0 && !f->canceled ? f : NULL);
-	e->hold = false;
+	e->hold--;
 	if (f->fill)
 		wb_filled(c, e, rc, &lr->err);
 	else if (e->nfetch == 0)

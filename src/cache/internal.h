@@ -53,7 +53,7 @@ struct entry {
 	uint8_t nmiss;	   /* misses inside this block, saturating */
 	bool live;
 	bool full;	   /* every sector is valid */
-	bool hold;	   /* being worked on: not idle */
+	uint8_t hold;	   /* being worked on, so often: not idle */
 	bool failing;	   /* the last try of its upload failed */
 	bool fresh;	   /* dirty, and absent from the store */
 	uint32_t last_end; /* where the last read of it ended */

@@ -166,6 +166,8 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 
 	if (st != STEP_DONE)
 		return st;
+	if (!src && e->full && !e->slot)
+		return STEP_DONE; /* it reads as zeros already */
 	if (c->dirty_pages + not_dirty(c, e, off, len) > c->dirty_max)
 		return STEP_ROOM;
 	if (erased) {
@@ -209,9 +211,9 @@ write_part(struct cache *c, struct cache_req *r, uint64_t block, uint32_t off,
 			entry_set_valid(c, e, 0, c->nsectors);
 	}
 	entry_take(c, e);
-	e->hold = true;
+	e->hold++;
 	st = write_into(c, r, e, off, len, src);
-	e->hold = false;
+	e->hold--;
 	entry_idle(c, e);
 	return st;
 }

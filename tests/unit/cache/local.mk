@@ -1,1 +1,19 @@
-# unit tests of src/cache
+# unit tests of src/cache; fake.c takes the place of src/layout
+cache_unit = tests/unit/cache/test_barrier \
+	tests/unit/cache/test_cache \
+	tests/unit/cache/test_parts
+check_PROGRAMS += $(cache_unit)
+TESTS += $(cache_unit)
+CACHE_FAKE = tests/unit/cache/fake.c tests/unit/cache/fake.h
+
+tests_unit_cache_test_barrier_SOURCES = tests/unit/cache/test_barrier.c \
+	$(CACHE_FAKE)
+tests_unit_cache_test_barrier_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_test_barrier_LDADD = $(UNIT_LIBS)
+tests_unit_cache_test_cache_SOURCES = tests/unit/cache/test_cache.c \
+	$(CACHE_FAKE)
+tests_unit_cache_test_cache_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_test_cache_LDADD = $(UNIT_LIBS)
+tests_unit_cache_test_parts_SOURCES = tests/unit/cache/test_parts.c
+tests_unit_cache_test_parts_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_test_parts_LDADD = $(UNIT_LIBS)
