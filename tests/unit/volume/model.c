@@ -21,6 +21,20 @@ struct shape {
 	int64_t write_delay_ns;
 	unsigned uploads;
 	bool whole_reads; /* compressed: no part of a block can be read */
+	bool faulty;
+};
+
+/* What a bad network does, all of it passing. */
+static const struct fault_rule faults[] = {
+    {.ops = 1 << STORE_GET, .permille = 20, .rc = -EAGAIN},
+    {.ops = 1 << STORE_GET, .permille = 10, .rc = -EPIPE},
+    {.ops = 1 << STORE_PUT, .permille = 20, .rc = -EAGAIN},
+    {.ops = 1 << STORE_PUT, .permille = 20, .kind = FAULT_LOST},
+    {.ops = 1 << STORE_DELETE | 1 << STORE_BATCH, .permille = 40,
+	.kind = FAULT_LOST},
+    {.ops = 1 << STORE_PUT, .permille = 5, .kind = FAULT_LATE,
+	.late_ns = 2 * NS_PER_S},
+    {.ops = 1 << STORE_SYNC, .permille = 50, .rc = -EAGAIN},
 };
 
 struct flight {
@@ -226,6 +240,11 @@ model_run(const struct shape *s, uint64_t seed, uint64_t nops)
 	env_init(&m.env);
 	m.env.delay = (struct delay_config){.min_ns = 100 * NS_PER_US,
 	    .max_ns = 30 * NS_PER_MS, .seed = seed};
+	m.env.seed = seed;
+	if (s->faulty) {
+		m.env.faults = faults;
+		m.env.nfaults = sizeof(faults) / sizeof(faults[0]);
+	}
 	m.want = calloc(1, s->size);
 	assert_non_null(m.want);
 	model_open(&m);
@@ -310,6 +329,16 @@ compressed(void **state)
 	run_shape(&s, 2, 2500);
 }
 
+static void
+faulty(void **state)
+{
+	static const struct shape s = {.size = 3 << 20, .block_size = 32768,
+	    .cache = 1 << 20, .max_len = 150000,
+	    .write_delay_ns = 100 * NS_PER_MS, .uploads = 16, .faulty = true};
+
+	run_shape(&s, 4, 4000);
+}
+
 int
 main(void)
 {
@@ -319,6 +348,7 @@ main(void)
 	    cmocka_unit_test(one_upload),
 	    cmocka_unit_test(roomy),
 	    cmocka_unit_test(compressed),
+	    cmocka_unit_test(faulty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,8 +15,11 @@
 
 #include "base/clock.h"
 #include "base/stat.h"
+#include "store/check.h"
 #include "store/delay.h"
+#include "store/fault.h"
 #include "store/mem.h"
+#include "store/open.h"
 #include "store/store.h"
 #include "volume/volume.h"
 
@@ -29,7 +32,12 @@ struct env {
 	struct mem_data *data;
 	struct store_env senv;
 	struct mem_config mem;
+	struct stat_set stats;
 	struct delay_config delay; /* max_ns 0: none */
+	uint64_t seed;		   /* of faults and of the order of answers */
+	const struct fault_rule *faults; /* of which nfaults; may be NULL */
+	unsigned nfaults;
+	struct store *fault; /* of the store that was opened last */
 };
 
 static inline void
@@ -52,16 +60,29 @@ env_fini(struct env *v)
 	loop_free(v->loop);
 }
 
+/* Objects in memory, slow, faulty, under the filters that a volume uses, and
+ * checked: answers come in any order, and what a read need not write to is
+ * filled with rubbish. */
 static inline struct store *
 env_store(struct env *v)
 {
+	static const struct store_tuning tuning;
 	struct err e = ERR_INIT;
 	struct store *s;
+	int rc = mem_store_open(v->loop, "t", v->data, &v->mem, &s, &e);
 
-	if (mem_store_open(v->loop, "t", v->data, &v->mem, &s, &e) < 0)
-		fail_msg("%s", err_text(&e));
-	if (v->delay.max_ns &&
-	    delay_store_new(s, &v->delay, &s, &e) < 0)
+	if (rc == 0 && v->delay.max_ns)
+		rc = delay_store_new(s, &v->delay, &s, &e);
+	if (rc == 0)
+		rc = fault_store_new(s, v->seed, &s, &e);
+	v->fault = s;
+	for (unsigned i = 0; rc == 0 && i < v->nfaults; i++)
+		rc = fault_add(s, &v->faults[i]);
+	if (rc == 0)
+		rc = store_stack(s, &tuning, &v->stats, &s, &e);
+	if (rc == 0)
+		rc = check_store_new(s, v->seed, &s, &e);
+	if (rc < 0)
 		fail_msg("%s", err_text(&e));
 	return s;
 }
