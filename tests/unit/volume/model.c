@@ -251,7 +251,7 @@ model_run(const struct shape *s, uint64_t seed, uint64_t nops)
 	while (m.nops < nops) {
 		start(&m);
 		wait_below(&m, 1 + (unsigned)rnd_below(&m.rnd, DEPTH));
-		if (rnd_below(&m.rnd, 400) == 0)
+		if (rnd_below(&m.rnd, 1200) == 0)
 			check_store(&m);
 		if (rnd_below(&m.rnd, 500) == 0)
 			cache_drop_clean(volume_cache(m.v));
