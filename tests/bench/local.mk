@@ -1,7 +1,7 @@
 # The bench's own tools; tests/integration uses delayproxy as well.  Not
 # installed.  See docs/testing.md.
 noinst_PROGRAMS += tests/bench/delayproxy tests/bench/loader \
-	tests/bench/nullfuse
+	tests/bench/nullfuse tests/bench/loopbench
 
 tests_bench_delayproxy_SOURCES = tests/bench/delayproxy.c
 
@@ -14,3 +14,6 @@ tests_bench_nullfuse_LDADD = $(FUSE_LIBS)
 noinst_PROGRAMS += tests/bench/storeload
 tests_bench_storeload_SOURCES = tests/bench/storeload.c
 tests_bench_storeload_LDADD = libpail.la
+
+tests_bench_loopbench_SOURCES = tests/bench/loopbench.c
+tests_bench_loopbench_LDADD = libpail.la

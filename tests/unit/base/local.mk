@@ -42,3 +42,9 @@ tests_unit_base_test_fault_SOURCES = tests/unit/base/test_fault.c \
 tests_unit_base_test_fault_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_base_test_fault_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 tests_unit_base_test_fault_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_buf
+TESTS += tests/unit/base/test_buf
+tests_unit_base_test_buf_SOURCES = tests/unit/base/test_buf.c
+tests_unit_base_test_buf_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_buf_LDADD = $(UNIT_LIBS)
