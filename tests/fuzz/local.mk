@@ -8,7 +8,9 @@
 FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_url tests/fuzz/fuzz_dirfmt \
 	tests/fuzz/fuzz_block tests/fuzz/fuzz_descriptor \
-	tests/fuzz/fuzz_lease tests/fuzz/fuzz_name
+	tests/fuzz/fuzz_lease tests/fuzz/fuzz_name \
+	tests/fuzz/fuzz_s3xml tests/fuzz/fuzz_httphdr \
+	tests/fuzz/fuzz_credfile
 
 if FUZZERS
 FUZZ_MAIN =
@@ -52,3 +54,15 @@ tests_fuzz_fuzz_lease_LDADD = libpail.la
 tests_fuzz_fuzz_name_SOURCES = tests/fuzz/fuzz_name.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_name_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_name_LDADD = libpail.la
+
+tests_fuzz_fuzz_s3xml_SOURCES = tests/fuzz/fuzz_s3xml.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_s3xml_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_s3xml_LDADD = libpail.la
+
+tests_fuzz_fuzz_httphdr_SOURCES = tests/fuzz/fuzz_httphdr.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_httphdr_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_httphdr_LDADD = libpail.la
+
+tests_fuzz_fuzz_credfile_SOURCES = tests/fuzz/fuzz_credfile.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_credfile_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_credfile_LDADD = libpail.la

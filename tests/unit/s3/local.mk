@@ -5,6 +5,7 @@ s3_unit = tests/unit/s3/test_sigv4 \
 	tests/unit/s3/test_config \
 	tests/unit/s3/test_credfile \
 	tests/unit/s3/test_cred \
+	tests/unit/s3/test_store \
 	tests/unit/s3/contract_s3
 check_PROGRAMS += $(s3_unit)
 TESTS += $(s3_unit)
@@ -31,3 +32,6 @@ tests_unit_s3_contract_s3_LDADD = $(UNIT_LIBS)
 tests_unit_s3_test_cred_SOURCES = tests/unit/s3/test_cred.c $(fake_SOURCES)
 tests_unit_s3_test_cred_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_s3_test_cred_LDADD = $(UNIT_LIBS)
+tests_unit_s3_test_store_SOURCES = tests/unit/s3/test_store.c $(fake_SOURCES)
+tests_unit_s3_test_store_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_s3_test_store_LDADD = $(UNIT_LIBS)
