@@ -34,7 +34,7 @@ __attribute__((format(printf, 2, 3))) int cli_usage(
 
 /* One per verb, each in a file of its own. */
 extern const struct verb verb_check, verb_copy, verb_create, verb_erase,
-    verb_info, verb_list, verb_resize, verb_unlock, verb_version;
+    verb_info, verb_list, verb_resize, verb_store, verb_unlock, verb_version;
 extern const struct verb verb_mount, verb_unmount, verb_sync, verb_stats,
     verb_s3backer;
 

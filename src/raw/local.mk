@@ -6,6 +6,7 @@ libpail_la_SOURCES += \
 	src/raw/geom.c src/raw/geom.h \
 	src/raw/index.c src/raw/index.h \
 	src/raw/log.c src/raw/log.h \
+	src/raw/make.c src/raw/make.h \
 	src/raw/member.c src/raw/member.h \
 	src/raw/open.c src/raw/open.h \
 	src/raw/pool.c src/raw/pool.h src/raw/pool_int.h \
@@ -15,5 +16,6 @@ libpail_la_SOURCES += \
 	src/raw/read.c src/raw/read.h \
 	src/raw/recover.c src/raw/recover.h \
 	src/raw/replay.c \
+	src/raw/scrub.c src/raw/scrub.h \
 	src/raw/write.c src/raw/write.h \
 	src/raw/xio.c src/raw/xio.h

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "raw/pool_int.h"
@@ -93,27 +94,41 @@ member_failed(
 	if (m->failed)
 		return;
 	log_error("%s: %s at %llu failed: %s; the member is taken out of the "
-		  "pool. Replace it: pail store replace",
+		  "pool.",
 	    m->dev->path, what, (unsigned long long)off, strerror(-rc));
 	take_out(p, column);
 }
 
-/* Errors of the last hour; the member goes when they are too many. */
-static void
+/* Errors of the last hour: the first ones are said, and the member goes when
+ * they are too many. */
+static bool
 count_error(struct pool *p, unsigned column)
 {
 	struct member *m = &p->member[column];
 	int64_t now = loop_now(p->loop);
 
-	if (now - m->hour_ns > 3600 * 1000000000LL) {
+	if (m->hour_errors == 0 || now - m->hour_ns > 3600 * NS_PER_S) {
 		m->hour_ns = now;
 		m->hour_errors = 0;
 	}
-	if (++m->hour_errors <= MEMBER_MAX_ERRORS || m->failed ||
-	    pool_online(p) <= least_online(p) || p->read_only)
+	m->hour_errors++;
+	if (m->hour_errors == MEMBER_SAID_ERRORS + 1)
+		log_warn("%s: further errors of this hour are counted, not "
+			 "logged",
+		    m->dev->path);
+	return m->hour_errors <= MEMBER_SAID_ERRORS;
+}
+
+static void
+too_many(struct pool *p, unsigned column)
+{
+	struct member *m = &p->member[column];
+
+	if (m->hour_errors <= MEMBER_MAX_ERRORS || m->failed || p->read_only ||
+	    p->scrubbing || pool_online(p) <= least_online(p))
 		return;
 	log_error("%s: more than %d errors in an hour; the member is taken out "
-		  "of the pool. Replace it: pail store replace",
+		  "of the pool.",
 	    m->dev->path, MEMBER_MAX_ERRORS);
 	take_out(p, column);
 }
@@ -124,9 +139,11 @@ member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc)
 	struct member *m = &p->member[column];
 
 	m->read_errors++;
-	log_warn("%s: read at %llu failed: %s; the other members are read",
-	    m->dev->path, (unsigned long long)off, strerror(-rc));
-	count_error(p, column);
+	if (count_error(p, column))
+		log_warn("%s: read at %llu failed: %s; the other members are "
+			 "read",
+		    m->dev->path, (unsigned long long)off, strerror(-rc));
+	too_many(p, column);
 }
 
 void
@@ -135,10 +152,11 @@ member_damaged(struct pool *p, unsigned column, uint64_t off)
 	struct member *m = &p->member[column];
 
 	m->checksum_errors++;
-	log_warn("%s: wrong bytes at %llu (checksum); the other members are "
-		 "read",
-	    m->dev->path, (unsigned long long)off);
-	count_error(p, column);
+	if (count_error(p, column))
+		log_warn("%s: wrong bytes at %llu (checksum); the other "
+			 "members are read",
+		    m->dev->path, (unsigned long long)off);
+	too_many(p, column);
 }
 
 /* --- superblocks ----------------------------------------------------------- */

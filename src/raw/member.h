@@ -18,6 +18,7 @@
 struct pool;
 
 #define MEMBER_MAX_ERRORS 50
+#define MEMBER_SAID_ERRORS 5 /* of them are logged */
 
 /* A write or flush failed: out.  what: "write", "flush". */
 void member_failed(struct pool *p, unsigned column, const char *what,

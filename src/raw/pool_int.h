@@ -129,6 +129,7 @@ struct pool {
 	struct raw_ref *roots;
 	size_t nroots;
 
+	unsigned scrubbing; /* scrubs under way */
 	unsigned requests; /* under way, of all kinds */
 	/* Membership is being changed: nothing is acknowledged (I5). */
 	bool gate;

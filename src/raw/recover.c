@@ -175,8 +175,7 @@ recover_members(struct pool *p, struct rdev **devs, unsigned n,
 			if (m->state != RAW_MEMBER_ONLINE &&
 			    m->state != RAW_MEMBER_REBUILDING) {
 				log_warn("%s: is out of date since commit "
-					 "%llu and stays out; pail store "
-					 "online brings it back",
+					 "%llu and stays out",
 				    devs[i]->path,
 				    (unsigned long long)m->whole_seq);
 				continue;
