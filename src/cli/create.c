@@ -24,13 +24,14 @@
 
 struct create {
 	struct tool tool;
-	bool plain;
+	bool descriptor;
 };
 
 static const struct conf_opt own[] = {
-    {"plain-s3backer", 0, CONF_FLAG, CONF_AT(struct create, plain),
-	.group = "Volume",
-	.help = "write nothing that s3backer would not write"},
+    {"descriptor", 0, CONF_FLAG, CONF_AT(struct create, descriptor),
+	.def = "yes", .group = "Volume",
+	.help = "keep the volume's description in an object of pail's; "
+		"s3backer does not mind it"},
     {NULL}};
 
 static const struct tool_usage usage = {
@@ -124,7 +125,7 @@ run(int argc, char **argv)
 		rc = tool_store(t, &p, argv[1], true, &t->err);
 	if (rc == 0) {
 		lp->create = lp->must_create = true;
-		lp->plain_s3backer = c.plain;
+		lp->plain_s3backer = !c.descriptor;
 		lp->survey = false;
 		lp->lease = LEASE_NONE;
 		rc = tool_layout(t, &p, lp, NULL, &t->err);

@@ -28,3 +28,7 @@ tests_unit_cli_test_copy_LDADD = $(CLI_LIBS)
 tests_unit_cli_test_s3backer_SOURCES = tests/unit/cli/test_s3backer.c
 tests_unit_cli_test_s3backer_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cli_test_s3backer_LDADD = $(CLI_LIBS)
+
+# The manual against --help; needs the program.
+TESTS += tests/unit/cli/manual
+EXTRA_DIST += tests/unit/cli/manual
