@@ -1,6 +1,7 @@
 # unit tests of src/layout
 layout_unit = tests/unit/layout/admin \
 	tests/unit/layout/descriptor \
+	tests/unit/layout/fault \
 	tests/unit/layout/layout \
 	tests/unit/layout/lease \
 	tests/unit/layout/name \
@@ -15,6 +16,9 @@ tests_unit_layout_admin_LDADD = $(UNIT_LIBS)
 tests_unit_layout_descriptor_SOURCES = tests/unit/layout/descriptor.c
 tests_unit_layout_descriptor_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_descriptor_LDADD = $(UNIT_LIBS)
+tests_unit_layout_fault_SOURCES = tests/unit/layout/fault.c
+tests_unit_layout_fault_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_fault_LDADD = $(UNIT_LIBS)
 tests_unit_layout_layout_SOURCES = tests/unit/layout/layout.c
 tests_unit_layout_layout_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_layout_LDADD = $(UNIT_LIBS)
