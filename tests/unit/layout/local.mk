@@ -5,7 +5,8 @@ layout_unit = tests/unit/layout/admin \
 	tests/unit/layout/layout \
 	tests/unit/layout/lease \
 	tests/unit/layout/name \
-	tests/unit/layout/present
+	tests/unit/layout/present \
+	tests/unit/layout/race
 check_PROGRAMS += $(layout_unit)
 TESTS += $(layout_unit)
 EXTRA_DIST += tests/unit/layout/util.h
@@ -31,3 +32,6 @@ tests_unit_layout_name_LDADD = $(UNIT_LIBS)
 tests_unit_layout_present_SOURCES = tests/unit/layout/present.c
 tests_unit_layout_present_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_present_LDADD = $(UNIT_LIBS)
+tests_unit_layout_race_SOURCES = tests/unit/layout/race.c
+tests_unit_layout_race_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_race_LDADD = $(UNIT_LIBS)
