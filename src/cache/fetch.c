@@ -9,7 +9,8 @@
  * the entry look again (they are not told what arrived: they ask the bitmap).
  *
  * A fetch that fails fails those who need a sector of it.  If the reason may
- * pass and somebody waits, it is tried again until error_deadline.
+ * pass and somebody waits, it is tried again until error_deadline; a block that
+ * does not decode only twice, since what is damaged in the store stays so.
  */
 #include "config.h"
 
@@ -121,6 +122,8 @@ fetch_try_again(struct fetch *f)
 	int64_t now = loop_now(c->loop);
 
 	if (f->fill || list_empty(&f->e->waiters) || c->closing)
+		return false;
+	if (f->lr.rc == -EBADMSG && f->ntries >= 2)
 		return false;
 	if (!store_rc_transient(f->lr.rc) ||
 	    now - f->start_ns >= c->params.error_deadline_ns)
