@@ -212,9 +212,11 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	if (rc < 0)
 		return rc;
 
-	l->lease = m->force	? LEASE_FORCE :
-	    m->read_only	? LEASE_READER :
-				  LEASE_WRITER;
+	/* A reader who insists looks past the lease; it never takes it. */
+	if (m->read_only)
+		l->lease = m->force ? LEASE_NONE : LEASE_READER;
+	else
+		l->lease = m->force ? LEASE_FORCE : LEASE_WRITER;
 	l->force = m->force;
 	l->create = m->set.size > 0 && !m->read_only;
 	l->survey = m->survey;
