@@ -177,6 +177,8 @@ http_date(const char *p, const char *end)
 	return t < 0 ? 0 : (int64_t)t;
 }
 
+#define RETRY_MAX_S 86400
+
 static void
 retry_after(struct http_answer *a, const char *p, const char *end)
 {
@@ -185,12 +187,14 @@ retry_after(struct http_answer *a, const char *p, const char *end)
 	int64_t t;
 
 	if (take_u64(&s, end, &v) && s == end) {
-		a->retry_after_s = v > 86400 ? 86400 : (int64_t)v;
+		a->retry_after_s = v > RETRY_MAX_S ? RETRY_MAX_S : (int64_t)v;
 		return;
 	}
 	t = http_date(p, end);
-	if (t && a->date_s)
-		a->retry_after_s = t > a->date_s ? t - a->date_s : 0;
+	if (!t || !a->date_s)
+		return;
+	t -= a->date_s;
+	a->retry_after_s = t > RETRY_MAX_S ? RETRY_MAX_S : t > 0 ? t : 0;
 }
 
 static bool

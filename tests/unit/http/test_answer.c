@@ -150,6 +150,9 @@ retry_after(void **state)
 	assert_int_equal(
 	    line(&a, "Retry-After: Fri, 24 May 2013 00:00:30 GMT"), 0);
 	assert_int_equal(a.retry_after_s, 30);
+	assert_int_equal(
+	    line(&a, "Retry-After: Fri, 24 May 9013 00:00:30 GMT"), 0);
+	assert_int_equal(a.retry_after_s, 86400);
 	/* Nonsense is as if it were not there. */
 	http_answer_clear(&a);
 	assert_int_equal(line(&a, "Retry-After: soon"), 0);
