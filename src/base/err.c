@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* err.c: sentences in a fixed buffer; see err.h. */
+/*
+ * err.c: sentences in a fixed buffer; see err.h.
+ *
+ * Parts of a sentence come from outside (a server's message, an operand), and
+ * it ends on a terminal or in a log: control characters become "?".
+ */
 #include "base/err.h"
 
 #include <stdarg.h>
@@ -8,17 +13,38 @@
 
 #include "base/must.h"
 
+/*
+ * The sentence, and what follows it after ": ", if anything.  Both may be parts
+ * of e->text itself, so a new text is made first.
+ */
+__attribute__((format(printf, 4, 0))) static int
+put(struct err *e, int rc, const char *after, const char *fmt, va_list ap)
+{
+	char text[ERR_TEXT_MAX];
+	size_t n;
+
+	must(rc < 0);
+	if (!e)
+		return rc;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	n = strlen(text);
+	if (after)
+		snprintf(text + n, sizeof(text) - n, ": %s", after);
+	for (char *s = text; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == '\x7f')
+			*s = '?';
+	e->rc = rc;
+	memcpy(e->text, text, strlen(text) + 1);
+	return rc;
+}
+
 int
 err_set(struct err *e, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
-	must(rc < 0);
-	if (!e)
-		return rc;
-	e->rc = rc;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	put(e, rc, NULL, fmt, ap);
 	va_end(ap);
 	return rc;
 }
@@ -27,37 +53,21 @@ int
 err_errno(struct err *e, int rc, const char *fmt, ...)
 {
 	va_list ap;
-	size_t n;
 
-	must(rc < 0);
-	if (!e)
-		return rc;
-	e->rc = rc;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	put(e, rc, strerror(-rc), fmt, ap);
 	va_end(ap);
-	n = strlen(e->text);
-	snprintf(e->text + n, sizeof(e->text) - n, ": %s", strerror(-rc));
 	return rc;
 }
 
 int
 err_wrap(struct err *e, int rc, const char *fmt, ...)
 {
-	char old[ERR_TEXT_MAX];
 	va_list ap;
-	size_t n;
 
-	must(rc < 0);
-	if (!e)
-		return rc;
-	snprintf(old, sizeof(old), "%s", e->text[0] ? e->text : strerror(-rc));
-	e->rc = rc;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	put(e, rc, e && e->text[0] ? e->text : strerror(-rc), fmt, ap);
 	va_end(ap);
-	n = strlen(e->text);
-	snprintf(e->text + n, sizeof(e->text) - n, ": %s", old);
 	return rc;
 }
 

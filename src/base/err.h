@@ -11,7 +11,8 @@
  * they were doing.  It is logged or printed once, where the passing on stops.
  *
  * A struct err is plain memory: no allocation, so that it works when there is
- * none left; a sentence that is too long is cut.  Every function here accepts
+ * none left; a sentence that is too long is cut, and control characters in it
+ * (of a server's message, say) become "?".  Every function here accepts
  * a NULL err.
  */
 

@@ -3,7 +3,8 @@
  * log.c: one line per event; see log.h.
  *
  * A line is built in a local buffer and leaves by one write(2), so that lines
- * of several threads and processes do not mix.
+ * of several threads and processes do not mix.  Control characters, which may come
+ * from outside, become "?": one event stays one line.
  */
 #include "base/log.h"
 
@@ -56,7 +57,9 @@ log_msg(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line + n, sizeof(line) - 1 - n, fmt, ap);
 	va_end(ap);
-	n = strlen(line);
+	for (n = 0; line[n]; n++)
+		if ((unsigned char)line[n] < ' ' || line[n] == '\x7f')
+			line[n] = '?';
 	if (log_syslog) {
 		syslog(prio[level], "%s", line + 2);
 		return;

@@ -48,3 +48,9 @@ TESTS += tests/unit/base/test_buf
 tests_unit_base_test_buf_SOURCES = tests/unit/base/test_buf.c
 tests_unit_base_test_buf_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_base_test_buf_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_err
+TESTS += tests/unit/base/test_err
+tests_unit_base_test_err_SOURCES = tests/unit/base/test_err.c
+tests_unit_base_test_err_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_test_err_LDADD = $(UNIT_LIBS)
