@@ -25,9 +25,9 @@
 #include "store/dirfmt.h"
 
 #include <errno.h>
+#include <isa-l/crc.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/byteorder.h"
 #include "base/err.h"
@@ -205,7 +205,7 @@ dir_name_decode(const char *name, char chunk[DIR_CHUNK_MAX + 1], size_t *len,
 static uint32_t
 trailer_crc(const uint8_t *in)
 {
-	return (uint32_t)crc32(0, in, TRAILER_CRC);
+	return crc32_gzip_refl(0, in, TRAILER_CRC);
 }
 
 int

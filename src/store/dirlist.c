@@ -45,12 +45,10 @@ struct walk {
 	struct store_req *r;
 	size_t prefix_len;
 	unsigned max;
-	/* Where the walk is: the key so far, and the path for it. */
-	char key[STORE_KEY_MAX + 1];
-	char path[DIR_PATH_MAX];
+	char key[STORE_KEY_MAX + 1]; /* where the walk is */
 };
 
-/* w->key with n bytes of a chunk after its first len: may it be shown? */
+/* May w->key be shown? */
 static bool
 wants_key(const struct walk *w)
 {
@@ -100,24 +98,14 @@ names_add(struct names *s, const struct name *n)
 	return 0;
 }
 
-/* Read the names in the directory at w->path that matter, in order. */
+/* Read the names in a directory that matter, in order. */
 static int
-names_read(struct walk *w, size_t klen, struct dir_cut cut, struct names *s)
+names_read(struct walk *w, DIR *dir, size_t klen, struct dir_cut cut,
+    struct names *s)
 {
-	const char *path = w->path[0] != '\0' ? w->path : ".";
 	struct dirent *ent;
-	int fd, rc = 0;
-	DIR *dir;
+	int rc = 0;
 
-	fd = openat(w->d->objects, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT && klen > 0 ? 0 : -errno;
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
 	while (rc == 0 && (errno = 0, ent = readdir(dir)) != NULL) {
 		struct dir_cut c = cut;
 		struct name n;
@@ -135,21 +123,20 @@ names_read(struct walk *w, size_t klen, struct dir_cut cut, struct names *s)
 	}
 	if (rc == 0 && errno != 0)
 		rc = -errno;
-	closedir(dir);
 	if (rc == 0 && s->n > 1)
 		qsort(s->v, s->n, sizeof(*s->v), name_order);
 	return rc;
 }
 
-/* Show the object at w->key, w->path; 1: the page is full. */
+/* Show the object w->key, a file of directory fd; 1: the page is full. */
 static int
-walk_file(struct walk *w, size_t klen)
+walk_file(struct walk *w, int fd, const char *name, size_t klen)
 {
 	struct store_page *page = &w->r->page;
 	struct store_entry *ent;
 	struct stat st;
 
-	if (fstatat(w->d->objects, w->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size < DIR_TRAILER)
 		return 0;
@@ -166,34 +153,37 @@ walk_file(struct walk *w, size_t klen)
 	return 0;
 }
 
-/* The directory at w->path (plen bytes), whose keys begin with the klen bytes
- * at w->key.  1: the page is full. */
+/* The directory name in directory fd, whose keys begin with the klen bytes at
+ * w->key.  It stays open meanwhile: lookups are relative to it.  1: the page is
+ * full. */
 static int
-walk_dir(struct walk *w, size_t klen, size_t plen, struct dir_cut cut)
+walk_dir(struct walk *w, int above, const char *in, size_t klen,
+    struct dir_cut cut)
 {
+	int fd = openat(above, in, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct names s = {0};
-	int rc = names_read(w, klen, cut, &s);
 
+	if (dir == NULL) {
+		rc = -errno;
+		if (fd >= 0)
+			close(fd);
+		return rc == -ENOENT && klen > 0 ? 0 : rc;
+	}
+	rc = names_read(w, dir, klen, cut, &s);
 	for (size_t i = 0; rc == 0 && i < s.n; i++) {
 		const struct name *n = &s.v[i];
-		size_t p = plen;
+		char name[DIR_NAME_MAX];
 		struct dir_cut c = cut;
 
-		if (plen + DIR_NAME_MAX + 1 > sizeof(w->path))
-			continue; /* nobody could have written there */
-		if (plen > 0)
-			w->path[p++] = '/';
-		p += dir_name_encode(w->path + p, n->chunk, n->len, n->is_dir);
+		dir_name_encode(name, n->chunk, n->len, n->is_dir);
 		memcpy(w->key + klen, n->chunk, (size_t)n->len + 1);
-		if (!n->is_dir) {
-			rc = walk_file(w, klen + n->len);
-			continue;
-		}
-		dir_cut_pass(&c, n->chunk, n->len, true);
-		rc = walk_dir(w, klen + n->len, p, c);
+		dir_cut_pass(&c, n->chunk, n->len, n->is_dir);
+		rc = n->is_dir ? walk_dir(w, fd, name, klen + n->len, c)
+			       : walk_file(w, fd, name, klen + n->len);
 	}
 	free(s.v);
-	w->path[plen] = '\0';
+	closedir(dir);
 	return rc;
 }
 
@@ -216,8 +206,8 @@ dir_list(struct dir_root *d, struct store_req *r)
 		w->max = PAGE_DEFAULT;
 		if (r->max_keys != 0 && r->max_keys < w->max)
 			w->max = r->max_keys;
-		w->key[0] = w->path[0] = '\0';
-		rc = walk_dir(w, 0, 0, (struct dir_cut){0});
+		w->key[0] = '\0';
+		rc = walk_dir(w, d->objects, ".", 0, (struct dir_cut){0});
 		free(w);
 	}
 	if (rc >= 0)

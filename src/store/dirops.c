@@ -26,6 +26,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <isa-l/crc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/buf.h"
 #include "store/dir.h"
@@ -150,7 +150,7 @@ read_body(struct dir_root *d, struct store_req *r, int fd, const char *path,
 	rc = read_whole(fd, r->body->data, len, off);
 	if (rc < 0)
 		return fail_at(d, r, rc, "read", path);
-	if (len == t->size && crc32_z(0, r->body->data, len) != t->crc)
+	if (len == t->size && crc32_gzip_refl(0, r->body->data, len) != t->crc)
 		return err_set(&r->err, -EBADMSG,
 		    "%s: GET %s: %s/objects/%s is damaged: its checksum is "
 		    "wrong", d->url, r->key, d->path, path);
@@ -312,7 +312,7 @@ dir_put(struct dir_root *d, struct store_req *r, char *path)
 	/* A look first spares the writing; the rename decides. */
 	if (r->if_absent && faccessat(d->objects, path, F_OK, 0) == 0)
 		return -EEXIST;
-	t.crc = (uint32_t)crc32_z(0, r->body->data, r->body->len);
+	t.crc = crc32_gzip_refl(0, r->body->data, r->body->len);
 	if (getrandom(t.tag, sizeof(t.tag), 0) != sizeof(t.tag))
 		return fail_at(d, r, -errno, "get a tag for", path);
 	rc = dir_trailer_encode(trailer, &t, r->meta);

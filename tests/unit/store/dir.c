@@ -18,10 +18,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/byteorder.h"
 #include "base/err.h"
 #include "base/must.h"
 #include "store/dir.h"
@@ -138,6 +140,8 @@ trailers(void **state)
 	assert_int_equal(meta_add(m, "content-encoding", "deflate"), 0);
 	assert_int_equal(meta_add(m, "empty", ""), 0);
 	assert_int_equal(dir_trailer_encode(raw, &t, m), 0);
+	/* The format's checksum is zlib's, whoever computes it. */
+	assert_int_equal(get_le32(raw + 1020), crc32(0, raw, 1020));
 	assert_int_equal(
 	    dir_trailer_decode(raw, 4096 + DIR_TRAILER, &u, &back, &e), 0);
 	assert_int_equal(u.size, t.size);
