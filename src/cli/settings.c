@@ -25,6 +25,8 @@
 #include "base/strbuf.h"
 #include "cli/prompt.h"
 #include "cli/settings.h"
+#include "codec/cipher.h"
+#include "codec/compress.h"
 #include "loop/fileio.h"
 #include "loop/loop.h"
 #include "loop/work.h"
@@ -227,6 +229,22 @@ apply_password(struct settings *s, struct err *e)
 	return rc;
 }
 
+/* Names that nobody knows are a matter of the command line. */
+static int
+apply_cipher(struct settings *s, struct err *e)
+{
+	char name[CIPHER_NAME_MAX];
+
+	if (s->cipher == NULL)
+		return 0;
+	int rc = cipher_canonical(s->cipher, name, sizeof(name), e);
+
+	if (rc < 0)
+		return err_wrap(e, rc, "--encrypt %s", s->cipher);
+	s->volume.layout.cipher = s->cipher;
+	return 0;
+}
+
 /* "zstd:3" is zstd with level 3. */
 static int
 apply_compress(struct settings *s, struct err *e)
@@ -243,6 +261,11 @@ apply_compress(struct settings *s, struct err *e)
 		*colon = '\0';
 		level = colon + 1;
 	}
+	enum compress_alg alg = COMPRESS_NONE;
+	int rc = s->compress != NULL ? compress_parse(s->compress, &alg, e) : 0;
+
+	if (rc < 0)
+		return err_wrap(e, rc, "--compress %s", s->compress);
 	s->volume.layout.compress = s->compress;
 	if (level == NULL)
 		return 0;
@@ -255,7 +278,7 @@ apply_compress(struct settings *s, struct err *e)
 		    "compression level \"%s\": not a level (deflate has 0 to "
 		    "9, zstd -7 to 22)", level);
 	s->volume.layout.compress_level = (int)n;
-	return 0;
+	return s->compress != NULL ? compress_check_level(alg, (int)n, e) : 0;
 }
 
 static void
@@ -297,15 +320,15 @@ settings_apply(struct settings *s, const struct conf *c, struct err *e)
 		return rc;
 	l->size = s->size;
 	l->block_size = (uint32_t)s->block_size;
-	if (s->cipher != NULL)
-		l->cipher = s->cipher;
 	if (s->key_length > 0)
 		l->key_length = (unsigned)s->key_length;
 	if (conf_given(c, &s->hash_prefix))
 		l->hash_prefix = s->hash_prefix - 1;
 	if (s->s3.default_content_encoding != NULL)
 		l->default_encoding = s->s3.default_content_encoding;
-	rc = apply_compress(s, e);
+	rc = apply_cipher(s, e);
+	if (rc == 0)
+		rc = apply_compress(s, e);
 	if (rc < 0)
 		return rc;
 	apply_cache(s, c);

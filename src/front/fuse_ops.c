@@ -10,6 +10,9 @@
  * (default_permissions).  The size cannot: a truncate to another size is
  * refused, as is O_TRUNC (dd wants conv=notrunc).
  *
+ * There is no flush: close(2) of a disk has nothing to do, and an error of the
+ * store is for fsync to tell, until the data is safe.
+ *
  * The texts are made when they are opened, so that one reader sees one
  * moment.  They show size 0 and are read past the page cache, as files of
  * /proc are.
@@ -29,7 +32,6 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/strbuf.h"
-#include "cache/cache.h"
 #include "front/fuse_int.h"
 #include "front/status.h"
 
@@ -305,24 +307,6 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 		    !fi->writepage && (fi->flags & O_DSYNC) != 0);
 }
 
-/*
- * close(2).  A disk has nothing to do here, but a program that looks at the
- * result of close and never calls fsync should hear that data written before
- * does not get to the store.
- */
-static void
-op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct cache_status s;
-
-	if (ino != INO_FILE) {
-		fuse_reply_err(req, 0);
-		return;
-	}
-	cache_get_status(volume_cache(front_of(req)->volume), &s);
-	fuse_reply_err(req, fuse_errno(s.rc));
-}
-
 /* For any file here, and for the directory: the disk is made durable. */
 static void
 op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
@@ -485,7 +469,6 @@ const struct fuse_lowlevel_ops fuse_ops = {
 	.release = op_release,
 	.read = op_read,
 	.write = op_write,
-	.flush = op_flush,
 	.fsync = op_fsync,
 	.fallocate = op_fallocate,
 	.lseek = op_lseek,
