@@ -49,13 +49,15 @@ fake_byte(uint64_t block, uint64_t off)
 void
 fake_fill(struct layout *l, uint64_t block)
 {
-	uint8_t *p = malloc(l->info.block_size);
-
-	assert_non_null(p);
-	for (uint32_t i = 0; i < l->info.block_size; i++)
-		p[i] = fake_byte(block, i);
 	free(l->blocks[block].data);
-	l->blocks[block].data = p;
+	l->blocks[block].data = NULL;
+	l->blocks[block].filled = true;
+}
+
+static bool
+is_there(const struct layout *l, uint64_t block)
+{
+	return l->blocks[block].data || l->blocks[block].filled;
 }
 
 void
@@ -78,7 +80,7 @@ layout_present(const struct layout *l, uint64_t block)
 {
 	if (l->unknown)
 		return PRESENT_UNKNOWN;
-	return l->blocks[block].data ? PRESENT_YES : PRESENT_NO;
+	return is_there(l, block) ? PRESENT_YES : PRESENT_NO;
 }
 
 uint64_t
@@ -103,7 +105,7 @@ layout_count_present(const struct layout *l)
 	uint64_t n = 0;
 
 	for (uint64_t b = 0; b < l->info.nblocks; b++)
-		n += l->blocks[b].data != NULL;
+		n += is_there(l, b);
 	return n;
 }
 
@@ -121,9 +123,12 @@ do_read(struct layout *l, struct layout_req *r)
 	const uint8_t *data = l->blocks[r->block].data;
 	uint8_t *to = r->data->data + r->data_off;
 
-	r->was_zero = data == NULL;
+	r->was_zero = !is_there(l, r->block);
 	if (data)
 		memcpy(to, data + r->off, r->len);
+	else if (l->blocks[r->block].filled)
+		for (uint32_t i = 0; i < r->len; i++)
+			to[i] = fake_byte(r->block, r->off + i);
 	else
 		memset(to, 0xa5, r->len); /* the answer is was_zero */
 	return 0;
@@ -145,6 +150,7 @@ do_write(struct layout *l, struct op *op)
 		b->data = op->copy;
 	}
 	op->copy = NULL;
+	b->filled = false;
 	l->unsynced++;
 	return 0;
 }
@@ -153,9 +159,10 @@ static int
 do_erase(struct layout *l, struct layout_req *r)
 {
 	for (uint64_t b = r->block; b < r->block + r->nblocks; b++) {
-		l->erased_blocks += l->blocks[b].data != NULL;
+		l->erased_blocks += is_there(l, b);
 		free(l->blocks[b].data);
 		l->blocks[b].data = NULL;
+		l->blocks[b].filled = false;
 	}
 	l->unsynced++;
 	return 0;

@@ -30,7 +30,8 @@
  * change while it is in flight.
  */
 struct fake_block {
-	uint8_t *data; /* NULL: absent */
+	uint8_t *data; /* what was written; NULL: nothing */
+	bool filled;   /* without data: present, and full of fake_byte */
 	unsigned reads, writes; /* in flight */
 };
 

@@ -1,6 +1,8 @@
 # unit tests of src/cache; fake.c takes the place of src/layout
-cache_unit = tests/unit/cache/test_barrier \
+cache_unit = tests/unit/cache/test_ahead \
+	tests/unit/cache/test_barrier \
 	tests/unit/cache/test_cache \
+	tests/unit/cache/test_memory \
 	tests/unit/cache/test_parts
 check_PROGRAMS += $(cache_unit)
 TESTS += $(cache_unit)
@@ -17,3 +19,11 @@ tests_unit_cache_test_cache_LDADD = $(UNIT_LIBS)
 tests_unit_cache_test_parts_SOURCES = tests/unit/cache/test_parts.c
 tests_unit_cache_test_parts_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cache_test_parts_LDADD = $(UNIT_LIBS)
+tests_unit_cache_test_ahead_SOURCES = tests/unit/cache/test_ahead.c \
+	$(CACHE_FAKE)
+tests_unit_cache_test_ahead_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_test_ahead_LDADD = $(UNIT_LIBS)
+tests_unit_cache_test_memory_SOURCES = tests/unit/cache/test_memory.c \
+	$(CACHE_FAKE)
+tests_unit_cache_test_memory_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_test_memory_LDADD = $(UNIT_LIBS)
