@@ -67,23 +67,21 @@ stream_start(struct cache *c, uint64_t id, uint64_t block)
 	s->used = ++c->stream_clock;
 }
 
+/* The reader goes on; waits: it has to wait for this block. */
 static void
 stream_grow(struct cache *c, struct stream *s, bool waits)
 {
-	uint64_t max = window_max(c);
+	uint64_t max = window_max(c), window = s->window;
 
-	if (s->window == 0) {
-		s->window = 2 * (uint64_t)s->span;
-		if (s->window < WINDOW_MIN)
-			s->window = WINDOW_MIN;
-	} else if (waits && s->next >= s->grow_at) {
-		s->window *= 2;
-	} else {
-		return;
+	if (window < 2 * (uint64_t)s->span)
+		window = 2 * (uint64_t)s->span;
+	if (window < WINDOW_MIN)
+		window = WINDOW_MIN;
+	if (s->window && waits && s->next >= s->grow_at) {
+		window *= 2;
+		s->grow_at = s->next + window / 4;
 	}
-	if (s->window > max)
-		s->window = max;
-	s->grow_at = s->next + s->window / 4;
+	s->window = window < max ? window : max;
 }
 
 /* Is the block's beginning here, so that its reader does not wait? */
@@ -111,12 +109,9 @@ ahead_read(struct cache *c, const struct cache_req *r)
 	s->used = ++c->stream_clock;
 	if (r->block + 1 > s->next)
 		s->next = r->block + 1;
-	if (r->cont) {
-		s->span++;
-	} else {
-		s->span = 1;
+	if (!r->cont || s->window)
 		stream_grow(c, s, !is_here(c, r->block));
-	}
+	s->span = r->cont ? s->span + 1 : 1;
 	if (s->window)
 		loop_defer(c->loop, &c->ahead);
 	return s->window > 0;

@@ -63,6 +63,7 @@ struct entry {
 	unsigned ntries;   /* failed uploads in a row */
 	uint64_t seq;	   /* lowest number of a write that is dirty */
 	int64_t since_ns;  /* when it became dirty */
+	int64_t sent_ns;   /* when its last upload began; 0: none */
 	int64_t retry_ns;  /* FAILED: when to try again */
 	int64_t failing_ns; /* failing: since when */
 	struct list qlink; /* on a replacement queue while idle */
@@ -96,7 +97,7 @@ struct upload {
 	struct entry *e;
 	struct slot *slot; /* the snapshot; NULL: zeros, an erase */
 	uint64_t seq;
-	int64_t since_ns, start_ns;
+	int64_t since_ns;
 	uint32_t npages; /* that were dirty */
 	struct upload *next_free;
 	uint64_t *sent; /* the dirty bits that it carries */

@@ -58,19 +58,32 @@ wb_backoff(unsigned ntries, int64_t first_ns, int64_t max_ns)
 
 /* --- becoming dirty -------------------------------------------------------- */
 
-/* A writer that fills a block and goes on to another is done with it. */
+/* A writer that fills a block and goes on to another is done with it.  filled:
+ * this write has made the last of e's sectors dirty; but a block that was sent
+ * not long ago is a hot one, and waits its time. */
 static void
-note_left(struct cache *c, struct entry *e)
+note_left(struct cache *c, struct entry *e, bool filled)
 {
 	struct entry *old = c->left;
 
-	if (old == e)
-		return;
-	if (old && old->state == WB_DIRTY) {
-		wb_move(c, old, WB_DIRTY, &c->ready);
-		wb_kick(c);
+	if (old && old != e) {
+		c->left = NULL;
+		if (old->state == WB_DIRTY) {
+			wb_move(c, old, WB_DIRTY, &c->ready);
+			wb_kick(c);
+		}
 	}
-	c->left = bits_all(entry_dirty(c, e), 0, c->nsectors) ? e : NULL;
+	if (filled &&
+	    (e->sent_ns == 0 ||
+		loop_now(c->loop) - e->sent_ns >= c->params.write_delay_ns))
+		c->left = e;
+}
+
+static bool
+all_dirty(struct cache *c, struct entry *e)
+{
+	return e->ndirty == c->npages &&
+	    bits_all(entry_dirty(c, e), 0, c->nsectors);
 }
 
 static void
@@ -87,6 +100,7 @@ wb_mark(struct cache *c, struct entry *e, unsigned from, unsigned to,
     uint64_t inherit)
 {
 	uint64_t *dirty = entry_dirty(c, e);
+	bool was_full = all_dirty(c, e);
 	unsigned n = 0;
 
 	/* The journal's place: docs/cache.md. */
@@ -111,7 +125,7 @@ wb_mark(struct cache *c, struct entry *e, unsigned from, unsigned to,
 		stat_inc(c->stats, STAT_CACHE_COALESCED);
 	}
 	e->ndirty += n;
-	note_left(c, e);
+	note_left(c, e, !was_full && all_dirty(c, e));
 	if (c->dirty_pages > c->dirty_high)
 		wb_kick(c);
 	else
@@ -224,9 +238,7 @@ queue_for(struct cache *c, struct entry *e)
 {
 	bool awaited = !list_empty(&c->flushes) && e->seq <= c->flush_seq;
 
-	if (awaited || bits_all(entry_dirty(c, e), 0, c->nsectors))
-		return &c->ready;
-	return &c->dirty;
+	return awaited ? &c->ready : &c->dirty;
 }
 
 /* The bits that failed go back to the entry: two dirty things become one. */
@@ -299,7 +311,7 @@ wb_send(struct cache *c, struct entry *e)
 	up->seq = e->seq;
 	up->since_ns = e->since_ns;
 	up->npages = e->ndirty;
-	up->start_ns = loop_now(c->loop);
+	e->sent_ns = loop_now(c->loop);
 	up->slot = NULL;
 	clear_dirty(c, e);
 	e->up = up;

@@ -17,3 +17,7 @@ tests_bench_storeload_LDADD = libpail.la
 
 tests_bench_loopbench_SOURCES = tests/bench/loopbench.c
 tests_bench_loopbench_LDADD = libpail.la
+
+noinst_PROGRAMS += tests/bench/cachebench
+tests_bench_cachebench_SOURCES = tests/bench/cachebench.c
+tests_bench_cachebench_LDADD = libpail.la

@@ -87,6 +87,36 @@ small_pieces_as_well(void **state)
 	assert_in_range(g->l->nread, 1024, 1024 + 256);
 }
 
+/* One that asks for a MiB at a time, and waits for it. */
+static void
+large_requests_as_well(void **state)
+{
+	struct rig *g = *state;
+	double loader = 64.0 * BS * NS_PER_S / (20 * MS);
+	int64_t t0 = loop_now(g->loop);
+	struct ask a[8];
+
+	fill(g, 0, 4096);
+	for (uint64_t b = 0; b < 1024; b += 8) {
+		for (uint64_t k = 0; k < 8; k++) {
+			memset(&a[k], 0, sizeof(a[k]));
+			a[k].loop = g->loop;
+			a[k].r = (struct cache_req){.op = CACHE_READ,
+			    .block = b + k, .len = BS, .cont = k > 0,
+			    .done = ask_done, .arg = &a[k]};
+			cache_submit(g->c, &a[k].r);
+		}
+		for (int k = 0; k < 8; k++) {
+			assert_int_equal(ask_wait(g, &a[k]), 0);
+			cache_req_fini(&a[k].r);
+		}
+	}
+	assert_true(1024.0 * BS * NS_PER_S /
+		(double)(loop_now(g->loop) - t0) >
+	    0.8 * loader);
+	assert_in_range(g->l->nread, 1024, 1024 + 256);
+}
+
 static void
 random_reads_get_none(void **state)
 {
@@ -279,6 +309,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(a_sequential_reader_gets_it_quickly),
 	    T(small_pieces_as_well),
+	    T(large_requests_as_well),
 	    T(random_reads_get_none),
 	    T(interleaved_streams),
 	    T(a_wide_read_is_one_decision),

@@ -301,6 +301,24 @@ writes_during_an_upload_go_with_the_next(void **state) /* C3 */
 }
 
 static void
+a_hot_block_is_not_sent_all_the_time(void **state)
+{
+	struct rig *g = *state;
+
+	/* Two blocks, rewritten for ten seconds, in pieces and as a whole. */
+	for (int i = 0; i < 10000; i++) {
+		uint32_t off = (uint32_t)i % 32 * P;
+
+		must_write(g, 3, off, P, pat + off);
+		must_write(g, 4, 0, i % 2 ? BS : P, pat);
+		pass(g, MS);
+	}
+	assert_true(g->l->nwrite <= 8);
+	must_flush(g);
+	assert_memory_equal(g->l->blocks[3].data, pat, BS);
+}
+
+static void
 read_only(void **state)
 {
 	struct rig *g = *state;
@@ -606,6 +624,7 @@ main(void)
 	    T(write_to_an_absent_block_reads_nothing),
 	    T(full_block_goes_out_when_the_writer_went_on),
 	    T(writes_during_an_upload_go_with_the_next),
+	    T(a_hot_block_is_not_sent_all_the_time),
 	    T(read_only),
 	    T(zeroing_parts),
 	    T(zeroing_many_blocks_is_one_erase),

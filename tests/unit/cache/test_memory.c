@@ -212,6 +212,28 @@ writers_slow_down_smoothly(void **state)
 }
 
 static void
+a_sequential_writer_gets_all_of_the_store(void **state)
+{
+	struct rig *g = *state;
+	const uint64_t n = 4096; /* blocks: 512 MiB */
+	double loader = 64.0 * BS * NS_PER_S / (20 * MS), got;
+	int64_t t0;
+
+	g->p.size = 64 * MB;
+	rig_open(g);
+	t0 = loop_now(g->loop);
+	for (uint64_t b = 0; b < n; b++)
+		for (uint32_t off = 0; off < BS; off += BS / 4)
+			must_write(g, b, off, BS / 4, pat + off);
+	must_flush(g);
+	got = (double)n * BS * NS_PER_S / (double)(loop_now(g->loop) - t0);
+	if (got < 0.95 * loader)
+		fail_msg("%.0f of %.0f MB/s", got / 1e6, loader / 1e6);
+	assert_int_equal(g->l->nwrite, n);
+	assert_int_equal(g->l->nread, 0);
+}
+
+static void
 no_delay_while_there_is_room(void **state)
 {
 	struct rig *g = *state;
@@ -312,6 +334,7 @@ main(void)
 	    T(small_then_large),
 	    T(large_blocks),
 	    T(writers_slow_down_smoothly),
+	    T(a_sequential_writer_gets_all_of_the_store),
 	    T(no_delay_while_there_is_room),
 	    T(waiting_writers_go_in_order),
 	    T(a_scan_does_not_drive_out_what_is_used),
