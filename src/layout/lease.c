@@ -263,6 +263,12 @@ lease_check(struct store *s, const char *prefix, const struct lease_owner *me,
 
 /* --- acquiring ------------------------------------------------------------- */
 
+static bool
+same_record(const struct lease_owner *a, const struct lease_owner *b)
+{
+	return a->token == b->token && strcmp(a->id, b->id) == 0;
+}
+
 /*
  * We hold the end of the chain.  Is the lease still what the chain began with?
  * Then overwrite it and clean up.  -EAGAIN: somebody was there before; look
@@ -282,8 +288,7 @@ takeover_finish(struct store *s, const char *prefix, const struct chain *old,
 		return rc;
 	if (rc == 0 && lease_owner_same(&now, me))
 		; /* done before, when the answer was lost */
-	else if (rc == -ENOENT || now.token != old->v[0].token ||
-	    strcmp(now.id, old->v[0].id) != 0) {
+	else if (rc == -ENOENT || !same_record(&now, &old->v[0])) {
 		takeover_key(key, prefix, &old->v[old->n - 2]);
 		rc = delete_key(s, key, e);
 		return rc < 0 ? rc : -EAGAIN;
@@ -301,35 +306,45 @@ takeover_finish(struct store *s, const char *prefix, const struct chain *old,
 	return -EAGAIN; /* the next look finds it ours */
 }
 
-/* The end of the chain is dead, or force.  Announce that we take over. */
-static int
-takeover_begin(struct store *s, const char *prefix, const struct chain *c,
-    const struct lease_owner *me, struct err *e)
-{
-	char key[STORE_KEY_MAX + 1], who[400];
-	int rc;
-
-	lease_owner_describe(chain_end(c), who, sizeof(who));
-	log_info("%s%s: taking over the lease held %s", s->url, prefix, who);
-	takeover_key(key, prefix, chain_end(c));
-	rc = put_owner(s, key, me, true, e);
-	return rc == 0 || rc == -EEXIST ? -EAGAIN : rc;
-}
-
-/* Has somebody taken it over from us, while we were at it? */
 static bool
-superseded(const struct chain *c, const struct lease_owner *me)
+chain_has(const struct chain *c, const struct lease_owner *o)
 {
-	for (unsigned i = 0; i + 1 < c->n; i++)
-		if (lease_owner_same(&c->v[i], me))
+	for (unsigned i = 0; i < c->n; i++)
+		if (lease_owner_same(&c->v[i], o))
 			return true;
 	return false;
 }
 
-/* One round: 0 it is ours, -EAGAIN look again, -EBUSY, or an error. */
+/*
+ * The end of the chain is dead, or force.  Announce that we take over, and see
+ * whether that was in time: otherwise what we have announced is no part of the
+ * chain, and has to go.
+ */
+static int
+takeover_begin(struct store *s, const char *prefix, const struct chain *old,
+    const struct lease_owner *me, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1], who[400];
+	struct chain now;
+	int rc;
+
+	lease_owner_describe(chain_end(old), who, sizeof(who));
+	log_info("%s%s: taking over the lease held %s", s->url, prefix, who);
+	takeover_key(key, prefix, chain_end(old));
+	rc = put_owner(s, key, me, true, e);
+	if (rc < 0)
+		return rc == -EEXIST ? -EAGAIN : rc;
+	rc = look(s, prefix, &now, e);
+	if (rc == 0 && !chain_has(&now, me))
+		rc = delete_key(s, key, e);
+	return rc < 0 ? rc : -EAGAIN;
+}
+
+/* One round: 0 it is ours, -EAGAIN look again, -EBUSY, or an error.  last: only
+ * look what has become of the rounds before. */
 static int
 acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
-    bool force, struct err *e)
+    bool force, bool last, struct err *e)
 {
 	char key[STORE_KEY_MAX + 1];
 	const struct lease_owner *o;
@@ -338,6 +353,12 @@ acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
 
 	if (rc < 0)
 		return rc;
+	if (c.n > 0 && lease_owner_same(chain_end(&c), me))
+		return c.n == 1 ? 0 : takeover_finish(s, prefix, &c, me, e);
+	if (last)
+		return err_set(e, -EBUSY,
+		    "%s%s: several hosts are trying to mount it at once; try "
+		    "again", s->url, prefix);
 	if (c.n == 0) {
 		token_key(key, prefix);
 		rc = put_owner(s, key, me, true, e);
@@ -346,9 +367,8 @@ acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
 		return rc == 0 || rc == -EEXIST ? -EAGAIN : rc;
 	}
 	o = chain_end(&c);
-	if (lease_owner_same(o, me))
-		return c.n == 1 ? 0 : takeover_finish(s, prefix, &c, me, e);
-	if (superseded(&c, me) || (!force && !lease_owner_gone(o, me)))
+	/* Has somebody taken it over from us, while we were at it? */
+	if (chain_has(&c, me) || (!force && !lease_owner_gone(o, me)))
 		return refuse(s, prefix, o, e);
 	return takeover_begin(s, prefix, &c, me, e);
 }
@@ -368,12 +388,8 @@ lease_acquire(struct store *s, const char *prefix, const struct lease_owner *me,
 	}
 	l->store = s;
 	l->me = *me;
-	for (int i = 0; i < TRIES_MAX && rc == -EAGAIN; i++)
-		rc = acquire_round(s, prefix, me, force, e);
-	if (rc == -EAGAIN)
-		rc = err_set(e, -EBUSY,
-		    "%s%s: several hosts are trying to mount it at once; try "
-		    "again", s->url, prefix);
+	for (int i = 0; rc == -EAGAIN; i++)
+		rc = acquire_round(s, prefix, me, force, i >= TRIES_MAX, e);
 	if (rc < 0) {
 		lease_free(l);
 		return rc;

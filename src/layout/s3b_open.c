@@ -8,6 +8,7 @@
  *	lease_check	of readers and creators: somebody else writing?
  *	s3b_create	put the descriptor, if there is no volume
  *	lease_acquire	of writers
+ *	confirm		it is still the volume that was decided upon
  *	survey		begin to list
  *
  * Nothing is written before s3b_create (Y4), and that makes a volume out of
@@ -37,6 +38,8 @@
 #include "codec/cipher.h"
 #include "layout/lease.h"
 #include "layout/s3b_open.h"
+
+#define TRIES_MAX 4
 
 void
 layout_params_init(struct layout_params *p)
@@ -258,6 +261,43 @@ take_possession(struct opening *o, struct layout *l, struct err *e)
 	return rc;
 }
 
+/*
+ * Look again: what was decided upon was read before we had the lease, and in
+ * no order, so that the volume may have been made, resized or erased since.
+ * o->changed, and -EBUSY, if it is another.
+ */
+static int
+confirm(struct opening *o, struct err *e)
+{
+	struct probe *now;
+	bool same;
+	int rc;
+
+	/* A reader of a volume with descriptor has read that at once. */
+	if (!wants_to_write(o->p) && o->probe.has_desc)
+		return 0;
+	now = malloc(sizeof(*now));
+	if (now == NULL)
+		return err_errno(e, -ENOMEM, "open %s%s", o->s->url, o->prefix);
+	rc = probe_volume(o->s, o->prefix, now, e);
+	if (rc < 0)
+		same = false;
+	else if (!o->create)
+		same = memcmp(now, &o->probe, sizeof(*now)) == 0;
+	else if (o->has_desc)
+		same = now->has_desc &&
+		    memcmp(now->desc.uuid, o->d.uuid, sizeof(o->d.uuid)) == 0;
+	else
+		same = !now->has_desc && now->first[o->hashed].found;
+	free(now);
+	o->changed = rc == 0 && !same;
+	if (o->changed)
+		rc = err_set(e, -EBUSY,
+		    "%s%s: the volume was changed while it was being opened",
+		    o->s->url, o->prefix);
+	return rc;
+}
+
 static int
 open_once(struct opening *o, struct work_pool *pool, struct stat_set *stats,
     struct layout **out, struct err *e)
@@ -282,6 +322,8 @@ open_once(struct opening *o, struct work_pool *pool, struct stat_set *stats,
 		rc = err_errno(e, -ENOMEM, "open %s%s", o->s->url, o->prefix);
 	if (rc == 0)
 		rc = take_possession(o, l, e);
+	if (rc == 0)
+		rc = confirm(o, e);
 	if (rc == 0 && o->p->survey && s3b_survey_start(l) < 0)
 		rc = err_errno(e, -ENOMEM, "open %s%s", o->s->url, o->prefix);
 	if (rc < 0) {
@@ -306,6 +348,14 @@ opening_init(struct opening *o, struct store *s, const char *prefix,
 	o->p = p;
 }
 
+/* Somebody else was first: then theirs is the volume. */
+static bool
+again(const struct opening *o, int rc)
+{
+	return o->changed ||
+	    (rc == -EEXIST && o->create && !o->p->must_create);
+}
+
 int
 layout_open(struct store *s, const char *prefix, const char *salt_bucket,
     const struct layout_params *p, struct work_pool *pool,
@@ -322,8 +372,7 @@ layout_open(struct store *s, const char *prefix, const char *salt_bucket,
 		rc = check_params(p, e);
 	if (rc == 0)
 		rc = open_once(o, pool, stats, out, e);
-	if (rc == -EEXIST && o->create && !p->must_create) {
-		/* Somebody else was first: then theirs is the volume. */
+	for (int i = 0; i < TRIES_MAX && again(o, rc); i++) {
 		opening_init(o, s, prefix, salt_bucket, p);
 		rc = open_once(o, pool, stats, out, e);
 	}

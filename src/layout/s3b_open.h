@@ -24,6 +24,7 @@ struct opening {
 	char sample_key[STORE_KEY_MAX + 1];
 
 	bool create; /* there is nothing: make it */
+	bool changed; /* while we looked: begin again */
 	bool has_desc;
 	bool hashed;
 	struct descriptor d; /* what the volume is, with or without one */

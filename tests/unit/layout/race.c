@@ -16,6 +16,7 @@
 #include "base/must.h"
 #include "base/strbuf.h"
 #include "layout/lease.h"
+#include "store/delay.h"
 #include "unit/layout/util.h"
 
 #define NACTORS 4
@@ -40,6 +41,7 @@ struct stage {
 	pthread_cond_t over;
 	unsigned nended;
 	uint64_t rnd;
+	unsigned sticky; /* eighths */
 	unsigned holders; /* who believe that they have the lease */
 	struct mem_data *data;
 	struct actor a[NACTORS];
@@ -78,8 +80,13 @@ wait_turn(struct actor *a)
 static void
 hand_over(struct actor *a)
 {
-	struct actor *next = pick(a->st);
+	struct stage *st = a->st;
+	struct actor *next;
 
+	/* Some seeds change at every turn, others let each do a lot at once. */
+	if (!a->ended && rnd(st, 8) < st->sticky)
+		return;
+	next = pick(st);
 	if (next == a)
 		return;
 	a->running = false;
@@ -108,6 +115,11 @@ actor_main(void *arg)
 	a->v.loop = loop_new_virtual(NULL);
 	a->v.data = mem_data_ref(st->data);
 	env_store(&a->v, NULL);
+	/* So that the loop waits for each, which is where others go on. */
+	if (delay_store_new(a->v.store,
+		&(struct delay_config){.min_ns = 1, .max_ns = 1},
+		&a->v.store, NULL) < 0)
+		must(!"memory");
 	a->hook.run = turn;
 	loop_hook_add(a->v.loop, &a->hook);
 	st->play(a);
@@ -134,6 +146,7 @@ perform(struct stage *st, uint64_t seed, void (*play)(struct actor *),
 	store_free(v.store);
 	loop_free(v.loop);
 	st->rnd = seed;
+	st->sticky = (unsigned)(seed % 8);
 	st->data = v.data;
 	st->play = play;
 	pthread_mutex_init(&st->lock, NULL);
@@ -165,9 +178,21 @@ perform(struct stage *st, uint64_t seed, void (*play)(struct actor *),
 static void
 stage_end(struct stage *st, size_t objects, uint64_t seed)
 {
-	if (mem_data_count(st->data) != objects)
-		fail_msg("seed %d: %zu objects are left, not %zu", (int)seed,
-		    mem_data_count(st->data), objects);
+	struct store_req r;
+	struct env v;
+
+	if (mem_data_count(st->data) == objects)
+		return;
+	v.loop = loop_new_virtual(NULL);
+	v.data = st->data;
+	env_store(&v, NULL);
+	store_req_init(&r, STORE_LIST, NULL);
+	r.prefix = "";
+	assert_int_equal(store_run(v.store, &r, NULL), 0);
+	for (size_t i = 0; i < r.page.n; i++)
+		print_error("left: %s\n", r.page.v[i].key);
+	fail_msg("seed %d: %zu objects are left, not %zu", (int)seed,
+	    mem_data_count(st->data), objects);
 }
 
 struct nap {
