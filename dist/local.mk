@@ -4,6 +4,10 @@ EXTRA_DIST += dist/pail@.service.in dist/pail.bash dist/example.conf docs \
 	debian/changelog debian/control debian/copyright debian/pail.docs \
 	debian/pail.examples debian/rules debian/source/format
 
+# The tests that are scripts: whole folders, so that none is forgotten.
+EXTRA_DIST += .ci tests/integration tests/lib tests/lint tests/servers \
+	tests/bench/run tests/install-deps tests/quickstart tests/run
+
 unitdir = $(systemdsystemunitdir)
 nodist_unit_DATA = dist/pail@.service
 CLEANFILES += dist/pail@.service

@@ -11,8 +11,11 @@
  * Answers are secrets: buffers of this file are wiped; the caller wipes its
  * own.
  */
+#include "config.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,18 +68,22 @@ put_all(int fd, const char *s)
 }
 
 /* Byte by byte, so that nothing beyond the line is taken from the terminal.
- * A line that is too long is read to its end and refused. */
+ * A line that is too long is read to its end and refused.  The watched signals
+ * are blocked but while it waits here: one that comes just before is seen. */
 static int
-read_line(int fd, char *answer)
+read_line(int fd, const sigset_t *open_mask, char *answer)
 {
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 	size_t len = 0;
 
 	for (;;) {
 		char c;
-		ssize_t n = read(fd, &c, 1);
+		ssize_t n = ppoll(&p, 1, NULL, open_mask);
 
 		if (signal_seen != 0)
 			return -EINTR;
+		if (n == 1)
+			n = read(fd, &c, 1);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
@@ -100,12 +107,20 @@ ask_once(int fd, const char *question, bool echo, char *answer)
 {
 	struct sigaction sa = {.sa_handler = remember}, old[NWATCHED];
 	struct termios before, quiet;
+	sigset_t mask, old_mask, open_mask;
 	int rc;
 
 	signal_seen = 0;
 	sigemptyset(&sa.sa_mask);
+	sigemptyset(&mask);
 	for (unsigned i = 0; i < NWATCHED; i++)
+		sigaddset(&mask, watched[i]);
+	sigprocmask(SIG_BLOCK, &mask, &old_mask);
+	open_mask = old_mask;
+	for (unsigned i = 0; i < NWATCHED; i++) {
 		sigaction(watched[i], &sa, &old[i]);
+		sigdelset(&open_mask, watched[i]);
+	}
 	if (!echo && tcgetattr(fd, &before) == 0) {
 		quiet = before;
 		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
@@ -114,13 +129,14 @@ ask_once(int fd, const char *question, bool echo, char *answer)
 		echo = true;
 	rc = put_all(fd, question);
 	if (rc == 0)
-		rc = read_line(fd, answer);
+		rc = read_line(fd, &open_mask, answer);
 	if (!echo) {
 		tcsetattr(fd, TCSAFLUSH, &before);
 		put_all(fd, "\n");
 	}
 	for (unsigned i = 0; i < NWATCHED; i++)
 		sigaction(watched[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, &old_mask, NULL);
 	return rc;
 }
 
