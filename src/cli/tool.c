@@ -38,8 +38,8 @@ print_help(const struct tool *t)
 	strbuf_printf(&b, "Usage: pail %s [OPTIONS] %s\n%s\n\n", u->verb,
 	    u->operands, u->about);
 	conf_help(t->opts, &b);
-	strbuf_printf(&b, "\nExamples:\n%s\nMore in 'man pail-%s'.\n",
-	    u->examples, u->verb);
+	strbuf_printf(&b, "\nExamples:\n%s\nMore in 'man pail-%.*s'.\n",
+	    u->examples, (int)strcspn(u->verb, " "), u->verb);
 	if (b.failed) {
 		strbuf_fini(&b);
 		fprintf(stderr, "pail %s: no memory\n", u->verb);

@@ -30,7 +30,7 @@
 #define SECRET "s3cret word"
 
 /* What the child does: exits 0 if the answer is SECRET, else with the errno. */
-enum ask { ASK_ONCE, ASK_TWICE, ASK_LINE, ASK_YES, ASK_NO_TTY };
+enum ask { ASK_ONCE, ASK_TWICE, ASK_LINE, ASK_YES, ASK_NO_TTY, ASK_LATE };
 
 static int
 child(enum ask what)
@@ -43,6 +43,15 @@ child(enum ask what)
 	alarm(20);
 	if (what == ASK_NO_TTY)
 		setsid();
+	if (what == ASK_LATE) {
+		/* A signal that came before anybody waits for an answer. */
+		sigset_t set;
+
+		sigemptyset(&set);
+		sigaddset(&set, SIGINT);
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		raise(SIGINT);
+	}
 	if (what == ASK_YES) {
 		rc = prompt_yes("Really? ", "--force", &yes, &e);
 		return rc < 0 ? -rc : yes ? 0 : 99;
@@ -201,6 +210,15 @@ interrupt_restores_the_echo(void **state)
 }
 
 static void
+signal_before_the_wait_is_seen(void **state)
+{
+	struct term t;
+
+	term_start(&t, ASK_LATE);
+	assert_int_equal(WEXITSTATUS(term_end(&t)), EINTR);
+}
+
+static void
 line_is_read(void **state)
 {
 	struct term t;
@@ -261,6 +279,7 @@ main(void)
 	    cmocka_unit_test(password_is_compared),
 	    cmocka_unit_test(three_mistakes_are_enough),
 	    cmocka_unit_test(interrupt_restores_the_echo),
+	    cmocka_unit_test(signal_before_the_wait_is_seen),
 	    cmocka_unit_test(line_is_read),
 	    cmocka_unit_test(end_of_file_is_no_answer),
 	    cmocka_unit_test(only_yes_is_yes),
