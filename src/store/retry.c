@@ -53,6 +53,7 @@ struct retry {
 	struct late late;
 	struct retry_state st;
 	bool complained; /* about failing_ns, in the log */
+	bool answered;	 /* R7: by somebody, ever */
 };
 
 enum retry_phase { RETRY_HELD, RETRY_TRYING, RETRY_WAITING, RETRY_SETTLING };
@@ -220,6 +221,16 @@ req_give_up(struct retry *t, struct retry_req *rr)
 
 /* --- trying ----------------------------------------------------------------- */
 
+/* R3, R7: how long a request is tried. */
+static int64_t
+retry_limit_ns(const struct retry *t)
+{
+	if (t->answered || t->conf.start_ns == 0 ||
+	    t->conf.start_ns > t->conf.deadline_ns)
+		return t->conf.deadline_ns;
+	return t->conf.start_ns;
+}
+
 static void
 req_try(struct retry *t, struct retry_req *rr)
 {
@@ -235,6 +246,13 @@ req_try(struct retry *t, struct retry_req *rr)
 		down->body = rr->check;
 		down->if_absent = false;
 		down->meta = NULL;
+	}
+	if (!t->answered && t->conf.start_ns != 0) { /* R7 */
+		int64_t end = (rr->tries > 1 ? rr->first_ns : retry_now(t)) +
+		    retry_limit_ns(t);
+
+		if (down->deadline_ns == 0 || down->deadline_ns > end)
+			down->deadline_ns = end;
 	}
 	store_submit(t->f.store.below, down);
 }
@@ -294,7 +312,7 @@ req_again(struct retry *t, struct retry_req *rr)
 {
 	struct store_req *down = &rr->q.down;
 	int64_t now = retry_now(t), at = now + backoff_ns(t, rr);
-	int64_t end = rr->first_ns + t->conf.deadline_ns;
+	int64_t end = rr->first_ns + retry_limit_ns(t);
 
 	if (rr->q.up->deadline_ns != 0 && rr->q.up->deadline_ns < end)
 		end = rr->q.up->deadline_ns;
@@ -315,6 +333,9 @@ health_note(struct retry *t, const struct store_req *down)
 {
 	int64_t now = retry_now(t);
 
+	if ((!store_rc_transient(down->rc) && down->rc != -ECANCELED) ||
+	    down->rc == -EAGAIN)
+		t->answered = true;
 	if (!store_rc_transient(down->rc)) {
 		if (t->complained)
 			log_info("%s: answers again after %lld s",

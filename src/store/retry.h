@@ -24,6 +24,11 @@
  *      waits here.  So the late one cannot replace what came after it.  This
  *      holds as well if the request of that try has given up.
  *
+ *  R7. Until the store has answered anything at all, the deadline of R3 is
+ *      start_ns, and no try lasts longer: who starts something with a wrong
+ *      address learns it soon.  An answer is whatever shows that somebody is
+ *      there, -EAGAIN too.
+ *
  * R6 rests on late_ns being longer than a server (and what stands before it)
  * holds a request whose client has gone.
  */
@@ -33,6 +38,7 @@ struct store;
 
 struct retry_config { /* 0 takes the default */
 	int64_t deadline_ns; /* 30 s */
+	int64_t start_ns;    /* R7; 0: as deadline_ns */
 	int64_t first_ns;    /* 100 ms */
 	int64_t max_ns;	     /* 5 s */
 	int64_t late_ns;     /* 30 s; negative: no R6 */

@@ -22,6 +22,7 @@
 #include "store/store.h"
 
 #define TRY_NS (15 * 1000000000LL)
+#define START_NS (4 * 1000000000LL) /* no answer at all: a wrong address */
 
 int
 store_stack(struct store *s, const struct store_tuning *t,
@@ -35,6 +36,7 @@ store_stack(struct store *s, const struct store_tuning *t,
 	};
 	const struct retry_config retry = {
 		.deadline_ns = t->retry_deadline_ns,
+		.start_ns = START_NS,
 		.stats = stats,
 	};
 	int rc;

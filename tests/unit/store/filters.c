@@ -445,6 +445,42 @@ R6_holds_after_giving_up(void **state)
 }
 
 static void
+R7_nobody_there(void **state)
+{
+	const struct retry_config c = {.start_ns = 4 * NS_PER_S};
+	struct ctx *x = *state;
+	struct err e = ERR_INIT;
+	int64_t t0 = loop_now(x->loop);
+
+	put_retry(x, c);
+	rule(x, (struct fault_rule){.rc = -ECONNREFUSED});
+	assert_int_equal(get(x, "k", &e), -ECONNREFUSED);
+	assert_in_range(loop_now(x->loop) - t0, NS_PER_S, 4 * NS_PER_S);
+	assert_non_null(strstr(err_text(&e), "gave up"));
+	/* Accepts, and never answers. */
+	fault_clear(x->fault);
+	rule(x, (struct fault_rule){.kind = FAULT_HANG});
+	t0 = loop_now(x->loop);
+	assert_int_equal(get(x, "k", &e), -ETIMEDOUT);
+	assert_in_range(loop_now(x->loop) - t0, 3 * NS_PER_S, 4 * NS_PER_S);
+}
+
+static void
+R7_somebody_was_there(void **state)
+{
+	const struct retry_config c = {.start_ns = 4 * NS_PER_S};
+	struct ctx *x = *state;
+	int64_t t0 = loop_now(x->loop);
+
+	put_retry(x, c);
+	/* Busy is an answer. */
+	rule(x, (struct fault_rule){.times = 1, .rc = -EAGAIN});
+	rule(x, (struct fault_rule){.rc = -ECONNREFUSED});
+	assert_int_equal(get(x, "k", NULL), -ECONNREFUSED);
+	assert_true(loop_now(x->loop) - t0 > 10 * NS_PER_S);
+}
+
+static void
 count_done(struct store_req *r)
 {
 	++*(unsigned *)r->arg;
@@ -860,6 +896,8 @@ main(void)
 		T(R6_a_late_put_cannot_replace_what_follows),
 		T(without_R6_it_does),
 		T(R6_holds_after_giving_up),
+		T(R7_nobody_there),
+		T(R7_somebody_was_there),
 		T(cancel_while_waiting),
 		T(an_outage),
 		cmocka_unit_test(late_keys),
