@@ -49,10 +49,6 @@ enum stat_kind {
 	    "block accesses that had to wait for the store") \
 	X(CACHE_ABSENT, "cache_absent", COUNTER, COUNT, \
 	    "reads of blocks that do not exist (zeros)") \
-	X(CACHE_CLEAN_BYTES, "cache_clean_bytes", GAUGE, BYTES, \
-	    "cached data that the store has") \
-	X(CACHE_DIRTY_BYTES, "cache_dirty_bytes", GAUGE, BYTES, \
-	    "data that is newer than the store's") \
 	X(CACHE_EVICTIONS, "cache_evictions", COUNTER, COUNT, \
 	    "blocks dropped for others") \
 	X(CACHE_READAHEAD, "cache_readahead", COUNTER, COUNT, \
@@ -82,8 +78,6 @@ enum stat_kind {
 	    "blocks deleted from the store") \
 	X(BLOCKS_DAMAGED, "blocks_damaged", COUNTER, COUNT, \
 	    "blocks that failed verification") \
-	X(BLOCKS_PRESENT, "blocks_present", GAUGE, COUNT, \
-	    "blocks known to exist") \
 	X(CODEC_IN_BYTES, "codec_in_bytes", COUNTER, BYTES, \
 	    "block data before compression and encryption") \
 	X(CODEC_OUT_BYTES, "codec_out_bytes", COUNTER, BYTES, \
@@ -123,22 +117,7 @@ enum stat_kind {
 	X(STORE_ERR_DAMAGED, "store_err_damaged", COUNTER, COUNT, \
 	    "errors: an answer that is damaged or not understood") \
 	X(STORE_ERR_OTHER, "store_err_other", COUNTER, COUNT, \
-	    "errors: any other") \
-	/* http: single exchanges */ \
-	X(HTTP_GETS, "http_gets", COUNTER, COUNT, "GET requests sent") \
-	X(HTTP_PUTS, "http_puts", COUNTER, COUNT, "PUT requests sent") \
-	X(HTTP_DELETES, "http_deletes", COUNTER, COUNT, \
-	    "DELETE requests sent") \
-	X(HTTP_HEADS, "http_heads", COUNTER, COUNT, "HEAD requests sent") \
-	X(HTTP_POSTS, "http_posts", COUNTER, COUNT, "POST requests sent") \
-	X(HTTP_IN_BYTES, "http_in_bytes", COUNTER, BYTES, \
-	    "body bytes received") \
-	X(HTTP_OUT_BYTES, "http_out_bytes", COUNTER, BYTES, \
-	    "body bytes sent") \
-	X(HTTP_CONNECTS, "http_connects", COUNTER, COUNT, \
-	    "connections opened") \
-	X(HTTP_INFLIGHT, "http_inflight", GAUGE, COUNT, \
-	    "exchanges in flight")
+	    "errors: any other")
 
 /* X(ID, name, help): times, in ns. */
 #define HIST_TABLE(X) \
@@ -152,9 +131,7 @@ enum stat_kind {
 	X(STORE_LIST, "store_list_time", "listing a page") \
 	X(STORE_BATCH, "store_batch_time", "a batch") \
 	X(STORE_SYNC, "store_sync_time", "a sync") \
-	X(STORE_QUEUE, "store_queue_time", "waiting for a free slot") \
-	X(HTTP_FIRST_BYTE, "http_first_byte_time", \
-	    "from the request's start to the answer's first byte")
+	X(STORE_QUEUE, "store_queue_time", "waiting for a free slot")
 
 #define STAT_ENUM(id, ...) STAT_##id,
 #define HIST_ENUM(id, ...) HIST_##id,

@@ -2,6 +2,7 @@
 #ifndef LAYOUT_S3B_H
 #define LAYOUT_S3B_H
 
+#include "base/stat.h"
 #include "codec/codec.h"
 #include "layout/descriptor.h"
 #include "layout/layout.h"
@@ -89,5 +90,13 @@ struct survey_waiter {
 void s3b_survey_wait(struct layout *l, struct survey_waiter *w);
 /* Stop it, and run the loop until it has ended. */
 void s3b_survey_end(struct layout *l);
+
+/* Count something, where there are counters. */
+static inline void
+s3b_count(struct layout *l, enum stat_id id, uint64_t n)
+{
+	if (l->stats != NULL)
+		stat_add(l->stats, id, n);
+}
 
 #endif

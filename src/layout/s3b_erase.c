@@ -126,9 +126,11 @@ batch_done(struct store_req *q)
 			one = 0;
 		if (one < 0)
 			fail(er, one, &q->err, b->blocks[i]);
-		else
+		else {
+			s3b_count(er->l, STAT_BLOCKS_DELETED, 1);
 			must(present_set(&er->l->present, b->blocks[i],
 				 PRESENT_ST_NO) == 0); /* was in DOUBT */
+		}
 	}
 	store_req_fini(q);
 	if (er->rc == 0)

@@ -103,6 +103,8 @@ io_end(struct s3b_io *io, int rc, const struct err *why)
 	struct layout_req *r = io->r;
 
 	must(!io->in_store);
+	if (rc == -EBADMSG)
+		s3b_count(io->l, STAT_BLOCKS_DAMAGED, 1);
 	if (rc < 0) {
 		err_copy(&r->err, why);
 		err_wrap(&r->err, rc, "%s block %" PRIu64, verbs[r->op],
@@ -234,6 +236,7 @@ read_finish(struct s3b_io *io)
 {
 	struct layout_req *r = io->r;
 
+	s3b_count(io->l, STAT_BLOCKS_READ, 1);
 	r->was_zero = mem_is_zero(read_dest(io), r->len);
 	snprintf(r->tag, sizeof(r->tag), "%s", io->req.tag);
 	/* What was found is there; without memory we shall ask again. */
@@ -358,6 +361,7 @@ write_done(struct store_req *q)
 		io_end(io, q->rc, &q->err);
 		return;
 	}
+	s3b_count(io->l, put ? STAT_BLOCKS_WRITTEN : STAT_BLOCKS_ZERO, 1);
 	snprintf(r->tag, sizeof(r->tag), "%s", put ? q->tag : "");
 	/* It is in DOUBT, so this cannot fail. */
 	must(present_set(&io->l->present, r->block,
@@ -394,6 +398,8 @@ encode_done(struct work *w)
 {
 	struct s3b_io *io = container_of(w, struct s3b_io, work);
 
+	s3b_count(io->l, STAT_CODEC_IN_BYTES, io->l->info.block_size);
+	s3b_count(io->l, STAT_CODEC_OUT_BYTES, io->enc->len);
 	if (io->rc == 0 && (io->rc = write_put(io, io->enc)) < 0)
 		err_errno(&io->err, io->rc, "its metadata");
 	if (io->rc < 0)
@@ -438,6 +444,7 @@ s3b_write(struct layout *l, struct layout_req *r)
 	int rc;
 
 	if (zero && present_get(&l->present, r->block) == PRESENT_ST_NO) {
+		s3b_count(l, STAT_BLOCKS_ZERO, 1);
 		layout_end_later(r, 0); /* Y3 */
 		return;
 	}

@@ -47,12 +47,12 @@ counts(void **state)
 	stat_add(&set, STAT_CACHE_HITS, 4);
 	stat_add(&set, STAT_STORE_INFLIGHT, 3);
 	stat_sub(&set, STAT_STORE_INFLIGHT, 2);
-	stat_put(&set, STAT_CACHE_DIRTY_BYTES, 99);
+	stat_put(&set, STAT_STORE_SLOTS, 99);
 	assert_int_equal(stat_get(&set, STAT_CACHE_HITS), 5);
 	assert_int_equal(stat_get(&set, STAT_STORE_INFLIGHT), 1);
-	assert_int_equal(stat_get(&set, STAT_CACHE_DIRTY_BYTES), 99);
+	assert_int_equal(stat_get(&set, STAT_STORE_SLOTS), 99);
 	assert_int_equal(stat_kind(STAT_STORE_INFLIGHT), STAT_GAUGE);
-	assert_int_equal(stat_unit(STAT_HTTP_IN_BYTES), UNIT_BYTES);
+	assert_int_equal(stat_unit(STAT_STORE_READ_BYTES), UNIT_BYTES);
 }
 
 /* Buckets follow each other without a gap, four to an octave. */
@@ -140,13 +140,13 @@ json_has_all(void **state)
 	json_t *j, *h;
 
 	clear(state);
-	stat_add(&set, STAT_HTTP_GETS, 12);
+	stat_add(&set, STAT_STORE_GETS, 12);
 	stat_time(&set, HIST_STORE_PUT, 20000000);
 	j = stat_json(&set);
 	assert_non_null(j);
 	assert_int_equal(json_object_size(j), STAT_N + HIST_N);
 	assert_int_equal(
-	    json_integer_value(json_object_get(j, "http_gets")), 12);
+	    json_integer_value(json_object_get(j, "store_gets")), 12);
 	h = json_object_get(j, "store_put_time");
 	assert_int_equal(json_integer_value(json_object_get(h, "count")), 1);
 	assert_int_equal(
@@ -171,15 +171,15 @@ prometheus(void **state)
 	struct strbuf b = STRBUF_INIT;
 
 	clear(state);
-	stat_add(&set, STAT_HTTP_GETS, 12);
-	stat_put(&set, STAT_CACHE_DIRTY_BYTES, 7);
+	stat_add(&set, STAT_STORE_GETS, 12);
+	stat_put(&set, STAT_STORE_SLOTS, 7);
 	for (unsigned i = 1; i <= 10; i++)
 		stat_time(&set, HIST_STORE_PUT, i * 1000000);
 	stat_prometheus(&set, "volume=\"x\"", &b);
 	assert_int_equal(
-	    value_of(b.s, "\npail_http_gets_total{volume=\"x\"} "), 12);
+	    value_of(b.s, "\npail_store_gets_total{volume=\"x\"} "), 12);
 	assert_int_equal(
-	    value_of(b.s, "\npail_cache_dirty_bytes{volume=\"x\"} "), 7);
+	    value_of(b.s, "\npail_store_slots{volume=\"x\"} "), 7);
 	/* 2^22 ns = 4.19 ms: four of the ten are not above it */
 	assert_int_equal(value_of(b.s, "\npail_store_put_time_seconds_bucket"
 				       "{volume=\"x\",le=\"0.004194304\"} "),
@@ -191,7 +191,7 @@ prometheus(void **state)
 				  "{volume=\"x\"} ") == 0.055);
 	strbuf_clear(&b);
 	stat_prometheus(&set, NULL, &b);
-	assert_int_equal(value_of(b.s, "\npail_http_gets_total "), 12);
+	assert_int_equal(value_of(b.s, "\npail_store_gets_total "), 12);
 	assert_int_equal(
 	    value_of(b.s, "\npail_store_put_time_seconds_count "), 10);
 	strbuf_fini(&b);
