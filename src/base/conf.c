@@ -11,7 +11,6 @@
  */
 #include "base/conf.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -25,6 +24,7 @@
 #include "base/must.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
+#include "base/suggest.h"
 
 /* How an option was written: for messages. */
 struct written {
@@ -96,84 +96,29 @@ find_letter(const struct conf_opt *opts, char letter)
 	return NULL;
 }
 
-#define GUESS_MAX 32
-
-/* Small letters without "-" and "_": "blockSize" is near "block-size".
- * Returns the length; 0 if it is too long to guess about. */
-static size_t
-squeeze(char *out, const char *s, size_t n)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (s[i] == '-' || s[i] == '_')
-			continue;
-		if (len == GUESS_MAX)
-			return 0;
-		out[len++] = (char)tolower((unsigned char)s[i]);
-	}
-	return len;
-}
-
-/* How many letters must be put in, taken out, changed or swapped. */
-static unsigned
-distance(const char *a, size_t na, const char *b, size_t nb)
-{
-	unsigned d[GUESS_MAX + 1][GUESS_MAX + 1];
-
-	for (unsigned i = 0; i <= na; i++)
-		d[i][0] = i;
-	for (unsigned j = 0; j <= nb; j++)
-		d[0][j] = j;
-	for (size_t i = 1; i <= na; i++)
-		for (size_t j = 1; j <= nb; j++) {
-			unsigned v = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (d[i - 1][j] + 1 < v)
-				v = d[i - 1][j] + 1;
-			if (d[i][j - 1] + 1 < v)
-				v = d[i][j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-			    a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < v)
-				v = d[i - 2][j - 2] + 1;
-			d[i][j] = v;
-		}
-	return d[na][nb];
-}
-
 /* The name nearest to what was written; NULL if none is near. */
 static const char *
-guess(const struct conf_opt *opts, const char *name, size_t n)
+guess(const struct conf_opt *opts, const struct written *w)
 {
-	char a[GUESS_MAX], b[GUESS_MAX];
-	size_t na = squeeze(a, name, n);
-	const char *best = NULL;
-	unsigned best_d = na < 4 ? 1 : na < 9 ? 2 : 3;
+	const char *names[CONF_OPTS_MAX + 1];
+	char typed[64];
+	unsigned n = 0;
 
-	if (na < 2)
+	if (w->len < 2 || w->len >= (int)sizeof(typed))
 		return NULL;
-	for (const struct conf_opt *o = opts; o->name; o++) {
-		size_t nb = squeeze(b, o->name, strlen(o->name));
-		unsigned d;
-
-		if (nb == 0 || o->flags & CONF_HIDDEN)
-			continue;
-		d = distance(a, na, b, nb);
-		/* "--block" means --block-size. */
-		if (na >= 3 && nb > na && memcmp(a, b, na) == 0)
-			d = 1;
-		if (d < best_d || (d == best_d && !best)) {
-			best = o->name;
-			best_d = d;
-		}
-	}
-	return best;
+	memcpy(typed, w->name, (size_t)w->len);
+	typed[w->len] = '\0';
+	for (const struct conf_opt *o = opts; o->name; o++)
+		if (!(o->flags & CONF_HIDDEN))
+			names[n++] = o->name;
+	names[n] = NULL;
+	return suggest_nearest(typed, names);
 }
 
 static int
 unknown(const struct conf *c, const struct written *w, struct err *e)
 {
-	const char *near = guess(c->opts, w->name, (size_t)w->len);
+	const char *near = guess(c->opts, w);
 
 	if (near)
 		return err_set(e, -EINVAL,

@@ -12,4 +12,5 @@ libpail_la_SOURCES += \
 	src/base/parse.c src/base/parse.h \
 	src/base/secret.c src/base/secret.h \
 	src/base/stat.c src/base/stat.h \
-	src/base/strbuf.c src/base/strbuf.h
+	src/base/strbuf.c src/base/strbuf.h \
+	src/base/suggest.c src/base/suggest.h

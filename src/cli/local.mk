@@ -17,7 +17,6 @@ libpailcli_la_SOURCES = src/cli/cli.h \
 	src/cli/prompt.c src/cli/prompt.h \
 	src/cli/store.c src/cli/store.h src/cli/store_create.c \
 	src/cli/store_scrub.c src/cli/store_status.c \
-	src/cli/suggest.c src/cli/suggest.h \
 	src/cli/table.c src/cli/table.h \
 	src/cli/tool.c src/cli/tool.h \
 	src/cli/text.c src/cli/text.h

@@ -19,8 +19,8 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/suggest.h"
 #include "cli/cli.h"
-#include "cli/suggest.h"
 
 static const struct verb *const verbs[] = {
 	&verb_create, &verb_mount, &verb_unmount, &verb_sync, &verb_info,

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "base/suggest.h"
 #include "cli/cli.h"
-#include "cli/suggest.h"
 #include "cli/tool.h"
 #include "raw/open.h"
 #include "raw/pool.h"

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/suggest.h"
 #include "cli/exit.h"
-#include "cli/suggest.h"
 
 static const char *const words[] = {"create", "mount", "unmount", "sync",
     "info", "list", "stats", "check", "erase", "unlock", "resize", "copy",

@@ -1,15 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Typing mistakes are few characters: the distance counts insertions,
- * deletions, replacements and swaps of neighbours (optimal string alignment),
- * and a word is suggested when at most a third of it is wrong, or when it
- * begins with what was typed.
+ * suggest.c: typing mistakes are few characters: the distance counts
+ * insertions, deletions, replacements and swaps of neighbours (optimal string
+ * alignment), and a word is suggested when at most a third of it is wrong, or
+ * when it begins with what was typed.
  */
+#include "base/suggest.h"
+
+#include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
-#include "cli/suggest.h"
-
 #define WORD_MAX 32
+
+/* s as it is compared; false if it is too long to guess about. */
+static bool
+squeeze(char *out, const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++) {
+		if (*s == '-' || *s == '_')
+			continue;
+		if (n == WORD_MAX)
+			return false;
+		out[n++] = (char)tolower((unsigned char)*s);
+	}
+	out[n] = '\0';
+	return true;
+}
 
 static unsigned
 least(unsigned a, unsigned b)
@@ -45,24 +64,24 @@ distance(const char *a, const char *b)
 const char *
 suggest_nearest(const char *typed, const char *const *words)
 {
+	char a[WORD_MAX + 1], b[WORD_MAX + 1];
 	const char *best = NULL;
 	unsigned best_d = 2 * WORD_MAX;
-	size_t len = strlen(typed);
 
-	if (len == 0 || len > WORD_MAX)
+	if (!squeeze(a, typed) || !a[0])
 		return NULL;
 	for (; *words != NULL; words++) {
-		unsigned d, n = (unsigned)strlen(*words);
+		unsigned d;
 
-		if (n > WORD_MAX)
+		if (!squeeze(b, *words))
 			continue;
-		d = distance(typed, *words);
-		if (strncmp(typed, *words, len) == 0)
+		d = distance(a, b);
+		if (d > 0 && strncmp(a, b, strlen(a)) == 0)
 			d = 1;
 		/* Of two that are as close, the one with the same beginning:
 		 * "umount" is unmount, not mount. */
-		d = 2 * d + (**words != *typed);
-		if (d < best_d && d / 2 <= (n + 2) / 3) {
+		d = 2 * d + (b[0] != a[0]);
+		if (d < best_d && d / 2 <= ((unsigned)strlen(b) + 2) / 3) {
 			best = *words;
 			best_d = d;
 		}
