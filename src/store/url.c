@@ -5,6 +5,7 @@
  *	s3://BUCKET/PREFIX?name=value&name=value
  *	dir:PATH?volume=NAME
  *	raw:PATH,PATH?volume=NAME
+ *	raw:PATH,PATH?volume=NAME
  *	mem:NAME?volume=NAME
  *
  * The cuts are made first, then each piece is percent-decoded, so an encoded

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/must.h"
 #include "store/open.h"
+#include "store/store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -27,7 +28,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		size_t p = strlen(u.prefix);
 
 		must(strcmp(u.text, text) == 0);
-		must(p == 0 || u.prefix[p - 1] == '/');
+		/* prefix=TEXT need not end so. */
+		must(p == 0 || u.prefix[p - 1] == '/' || strchr(text, '?'));
+		must(p <= STORE_KEY_MAX / 2);
 		must(u.path != NULL);
 		must(url_param(&u, "volume") == NULL ||
 		    strcmp(u.scheme, "s3") == 0);

@@ -31,6 +31,7 @@ right_ones(void **state)
 		{"dir:/var/x", "dir", "/var/x", ""},
 		{"dir:rel/x%25?volume=d1", "dir", "rel/x%", "d1/"},
 		{"dir:/x?volume=a/b/", "dir", "/x", "a/b/"},
+		{"raw:/dev/a,/dev/b?volume=d", "raw", "/dev/a,/dev/b", "d/"},
 		{"mem:", "mem", "", ""},
 		{"mem:n?volume=v", "mem", "n", "v/"},
 	};
@@ -79,7 +80,7 @@ wrong_ones(void **state)
 		const char *text, *says;
 	} t[] = {
 		{"", "no URL"},
-		{"bucket", "s3://BUCKET/PREFIX, dir:PATH or mem:NAME"},
+		{"bucket", "s3://BUCKET/PREFIX, dir:PATH, raw:PATH"},
 		{":x", "no URL"},
 		{"s3:b", "s3://BUCKET"},
 		{"s3:/b", "s3://BUCKET"},
@@ -95,6 +96,7 @@ wrong_ones(void **state)
 		{"s3://b?=x", "NAME=VALUE"},
 		{"s3://b?a=%4", "%4"},
 		{"dir:", "dir:PATH"},
+		{"raw:", "raw:PATH"},
 		{"dir:/x?volume=", "no name of a volume"},
 		{"dir:/x?volume=/", "no name of a volume"},
 		{"nfs://x", "no store \"nfs\""},
