@@ -21,10 +21,9 @@
  * may have run, and have made its user free the loop, before the poster is done
  * with the flag: loop_free waits for `posting` to become 0.
  *
- * Timers are a 4-ary heap, ordered by time and then by arming; the key stands
- * in the heap, so that sifting does not touch the timers.  A time in the past
- * is taken as now, and a timer that is armed while timers are fired waits for
- * the next turn: no timer can starve another.
+ * Timers are a heap (heap.c), ordered by time and then by arming.  A time in
+ * the past is taken as now, and a timer that is armed while timers are fired
+ * waits for the next turn: no timer can starve another.
  *
  * Virtual time: the clock moves only when there is nothing else to do, to the
  * next timer.  A loop with nothing at all to wait for would hang, which is a
@@ -48,16 +47,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/must.h"
+#include "loop/heap.h"
 
 #define EVENTS_MAX 256
 #define TASK_ROUNDS 8
-#define HEAP_WAYS 4
-
-struct timer_slot {
-	int64_t due_ns;
-	uint64_t seq; /* of arming: order among equals */
-	struct loop_timer *timer;
-};
 
 struct loop {
 	bool virtual_time;
@@ -82,9 +75,7 @@ struct loop {
 	bool asleep;	  /* atomic */
 	unsigned posting; /* atomic: threads inside loop_post */
 
-	_Alignas(64) struct timer_slot *heap;
-	uint32_t ntimers, heap_cap;
-	uint64_t timer_seq;
+	_Alignas(64) struct timer_heap timers;
 
 	struct list hooks;
 	struct list *next_hook; /* while hooks run: loop_hook_del moves it */
@@ -164,7 +155,7 @@ loop_free(struct loop *l)
 	while (__atomic_load_n(&l->posting, __ATOMIC_ACQUIRE) > 0)
 		sched_yield(); /* a few instructions of another thread */
 	must(!l->owner);
-	must(l->ntimers == 0);
+	must(l->timers.n == 0);
 	must(l->nfds == 0);
 	must(l->holds == 0);
 	must(!l->first);
@@ -172,7 +163,7 @@ loop_free(struct loop *l)
 	must(list_empty(&l->hooks));
 	close(l->wakefd);
 	close(l->epfd);
-	free(l->heap);
+	timer_heap_fini(&l->timers);
 	free(l);
 }
 
@@ -316,104 +307,21 @@ run_tasks(struct loop *l, const bool *end)
 	}
 }
 
-/* --- timers --------------------------------------------------------------- */
-
-static bool
-sooner(const struct timer_slot *a, const struct timer_slot *b)
-{
-	return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->seq < b->seq;
-}
-
-static void
-heap_put(struct loop *l, uint32_t i, struct timer_slot s)
-{
-	l->heap[i] = s;
-	s.timer->slot = i;
-}
-
-static void
-heap_up(struct loop *l, uint32_t i, struct timer_slot s)
-{
-	while (i > 0) {
-		uint32_t parent = (i - 1) / HEAP_WAYS;
-
-		if (!sooner(&s, &l->heap[parent]))
-			break;
-		heap_put(l, i, l->heap[parent]);
-		i = parent;
-	}
-	heap_put(l, i, s);
-}
-
-static void
-heap_down(struct loop *l, uint32_t i, struct timer_slot s)
-{
-	for (;;) {
-		uint64_t child = (uint64_t)i * HEAP_WAYS + 1;
-		uint64_t end = child + HEAP_WAYS;
-		uint64_t best = child;
-
-		if (child >= l->ntimers)
-			break;
-		if (end > l->ntimers)
-			end = l->ntimers;
-		while (++child < end)
-			if (sooner(&l->heap[child], &l->heap[best]))
-				best = child;
-		if (!sooner(&l->heap[best], &s))
-			break;
-		heap_put(l, i, l->heap[best]);
-		i = (uint32_t)best;
-	}
-	heap_put(l, i, s);
-}
-
-/* s belongs at i or somewhere above or below it. */
-static void
-heap_settle(struct loop *l, uint32_t i, struct timer_slot s)
-{
-	if (i > 0 && sooner(&s, &l->heap[(i - 1) / HEAP_WAYS]))
-		heap_up(l, i, s);
-	else
-		heap_down(l, i, s);
-}
-
-static int
-heap_grow(struct loop *l)
-{
-	uint32_t cap = l->heap_cap ? l->heap_cap * 2 : 64;
-	struct timer_slot *heap;
-
-	if (cap < l->heap_cap)
-		return -ENOMEM;
-	heap = realloc(l->heap, cap * sizeof(*heap));
-	if (!heap)
-		return -ENOMEM;
-	l->heap = heap;
-	l->heap_cap = cap;
-	return 0;
-}
+/* --- timers ----------------------------------------------------------------
+ */
 
 int
 loop_timer_set(struct loop *l, struct loop_timer *t, int64_t due_ns)
 {
-	int64_t due = due_ns > l->now_ns ? due_ns : l->now_ns;
-	struct timer_slot s = {due, l->timer_seq++, t};
 	int rc;
 
+	must(!t->loop || t->loop == l);
+	rc = timer_heap_set(&l->timers, t, t->loop != NULL,
+	    due_ns > l->now_ns ? due_ns : l->now_ns);
+	if (rc < 0)
+		return rc;
 	t->due_ns = due_ns;
-	if (t->loop) {
-		must(t->loop == l);
-		heap_settle(l, t->slot, s);
-		return 0;
-	}
-	if (l->ntimers == l->heap_cap) {
-		rc = heap_grow(l);
-		if (rc < 0)
-			return rc;
-	}
 	t->loop = l;
-	heap_up(l, l->ntimers++, s);
 	return 0;
 }
 
@@ -424,22 +332,17 @@ loop_timer_cancel(struct loop_timer *t)
 
 	if (!l)
 		return;
+	timer_heap_remove(&l->timers, t);
 	t->loop = NULL;
-	must(l->heap[t->slot].timer == t);
-	l->ntimers--;
-	if (t->slot != l->ntimers)
-		heap_settle(l, t->slot, l->heap[l->ntimers]);
 }
 
 static void
 run_timers(struct loop *l)
 {
-	uint64_t seq_end = l->timer_seq;
+	uint64_t before = l->timers.seq;
+	struct loop_timer *t;
 
-	while (l->ntimers > 0 && l->heap[0].due_ns <= l->now_ns &&
-	       l->heap[0].seq < seq_end) {
-		struct loop_timer *t = l->heap[0].timer;
-
+	while ((t = timer_heap_due(&l->timers, l->now_ns, before))) {
 		loop_timer_cancel(t);
 		t->fire(t);
 	}
@@ -591,12 +494,14 @@ out:
 static int64_t
 wait_time(struct loop *l)
 {
+	int64_t due_ns;
+
 	if (l->first)
 		return 0;
-	if (l->ntimers == 0)
+	if (l->timers.n == 0)
 		return -1;
-	return l->heap[0].due_ns > l->now_ns ? l->heap[0].due_ns - l->now_ns
-					     : 0;
+	due_ns = timer_heap_first(&l->timers);
+	return due_ns > l->now_ns ? due_ns - l->now_ns : 0;
 }
 
 static int
