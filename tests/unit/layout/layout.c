@@ -2,6 +2,7 @@
 /* A volume over a store in memory: reading, writing, erasing, listing. */
 #include "config.h"
 
+#include "base/stat.h"
 #include "unit/layout/util.h"
 
 static void
@@ -153,6 +154,38 @@ test_block0(void **state)
 	env_fini(&v);
 }
 
+/* What a volume tells of itself. */
+static void
+test_stats(void **state)
+{
+	static struct stat_set st;
+	struct layout_params p = params_new(100);
+	struct layout *l;
+	struct env v;
+	size_t n;
+
+	env_init(&v, NULL);
+	p.compress = "deflate";
+	assert_int_equal(
+	    layout_open(v.store, "v/", "b", &p, NULL, &st, &l, NULL), 0);
+	for (uint64_t b = 0; b < 5; b++)
+		assert_int_equal(write_fill(&v, l, b, 's'), 0);
+	assert_int_equal(write_fill(&v, l, 50, 0), 0);
+	assert_int_equal(write_fill(&v, l, 4, 0), 0);
+	assert_int_equal(erase(&v, l, 2, 3), 0);
+	assert_int_equal(read_fill(&v, l, 0), 's');
+	*(char *)mem_data_poke(v.data, key_of(1, false), &n) = '!';
+	assert_int_equal(read_fill(&v, l, 1), -EBADMSG);
+	assert_int_equal(stat_get(&st, STAT_BLOCKS_WRITTEN), 5);
+	assert_int_equal(stat_get(&st, STAT_BLOCKS_ZERO), 2);
+	assert_int_equal(stat_get(&st, STAT_BLOCKS_READ), 1);
+	assert_int_equal(stat_get(&st, STAT_BLOCKS_DAMAGED), 1);
+	assert_int_equal(stat_get(&st, STAT_CODEC_IN_BYTES), 5 * BS);
+	assert_in_range(stat_get(&st, STAT_CODEC_OUT_BYTES), 5, 5 * BS / 10);
+	env_close(l);
+	env_fini(&v);
+}
+
 int
 main(void)
 {
@@ -161,6 +194,7 @@ main(void)
 	    cmocka_unit_test(test_kinds),
 	    cmocka_unit_test(test_erase),
 	    cmocka_unit_test(test_block0),
+	    cmocka_unit_test(test_stats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
