@@ -15,6 +15,8 @@
 
 #include "cache/internal.h"
 
+#include <errno.h>
+
 #include "base/must.h"
 
 static void
@@ -75,8 +77,9 @@ void
 barrier_failed(struct cache *c, uint64_t seq, int64_t since_ns, int rc,
     const struct err *e)
 {
-	/* What may pass is given time (F2). */
-	if (store_rc_transient(rc) &&
+	/* What may pass is given time (F2); a block that does not decode (its
+	 * rest was fetched for the upload) has been looked at again below. */
+	if (store_rc_transient(rc) && rc != -EBADMSG &&
 	    loop_now(c->loop) - since_ns < c->params.error_deadline_ns)
 		return;
 	list_for_each_safe(l, &c->flushes)

@@ -290,6 +290,7 @@ one_bad_block_does_not_hold_up_the_others(void **state)
 {
 	struct rig *g = *state;
 	struct ask f;
+	int64_t t0;
 
 	fake_fill(g->l, 7);
 	g->l->script = fail_block;
@@ -297,9 +298,11 @@ one_bad_block_does_not_hold_up_the_others(void **state)
 	script_rc = -EBADMSG;
 	for (uint64_t b = 0; b < 60; b++)
 		must_write(g, b, 0, P, pat);
+	t0 = loop_now(g->loop);
 	ask(g, &f, CACHE_FLUSH, 0, 0, 0, NULL);
 	assert_int_equal(ask_wait(g, &f), -EBADMSG);
 	assert_non_null(strstr(f.r.err.text, "block 7"));
+	assert_true(f.done_ns - t0 < NS_PER_S);
 	pass(g, 2 * NS_PER_S);
 	assert_int_equal(layout_count_present(g->l), 60);
 	g->l->script = NULL;
