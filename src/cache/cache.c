@@ -277,8 +277,6 @@ cache_get_status(const struct cache *c, struct cache_status *s)
 	for (size_t i = 0; i < c->erases.n; i++)
 		if (now - c->erases.v[i].since_ns > s->oldest_dirty_ns)
 			s->oldest_dirty_ns = now - c->erases.v[i].since_ns;
-	stat_put(c->stats, STAT_CACHE_DIRTY_BYTES, s->dirty_bytes);
-	stat_put(c->stats, STAT_CACHE_CLEAN_BYTES, s->clean_bytes);
 	s->rc = c->fail_rc;
 	err_copy(&s->err, &c->fail_err);
 }

@@ -102,7 +102,6 @@ struct cache_status {
 				  * it is not safe yet; else 0 */
 	struct err err;
 };
-/* Sets the gauges among the counters as well. */
 void cache_get_status(const struct cache *c, struct cache_status *s);
 
 /* The static zeros that data points to where buf is NULL: *len bytes, at least

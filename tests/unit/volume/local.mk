@@ -1,5 +1,5 @@
 # unit tests of src/volume
-volume_unit = tests/unit/volume/model
+volume_unit = tests/unit/volume/model tests/unit/volume/test_fault
 check_PROGRAMS += $(volume_unit)
 TESTS += $(volume_unit)
 EXTRA_DIST += tests/unit/volume/util.h
@@ -7,3 +7,8 @@ EXTRA_DIST += tests/unit/volume/util.h
 tests_unit_volume_model_SOURCES = tests/unit/volume/model.c
 tests_unit_volume_model_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_volume_model_LDADD = $(UNIT_LIBS)
+tests_unit_volume_test_fault_SOURCES = tests/unit/volume/test_fault.c \
+	$(FAULT_FILES)
+tests_unit_volume_test_fault_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_volume_test_fault_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+tests_unit_volume_test_fault_LDADD = $(UNIT_LIBS)
