@@ -14,8 +14,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/conf.h"
@@ -24,6 +26,8 @@
 #include "cli/cli.h"
 #include "cli/mounted.h"
 #include "front/control.h"
+
+#define GONE_MS 10000
 
 struct unmount_opts {
 	bool lazy, force, quiet, help;
@@ -96,6 +100,18 @@ unmount_dead(const struct mounted *m, struct err *e)
 	    "now. What it had not written is lost", m->dir);
 }
 
+/* The last steps of a process after it has told how it ended. */
+static void
+wait_until_gone(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd < 0)
+		return;
+	poll(&p, 1, GONE_MS);
+	close(pidfd);
+}
+
 static int
 unmount(struct mounted *m, const struct unmount_opts *o, struct err *e)
 {
@@ -119,23 +135,39 @@ unmount(struct mounted *m, const struct unmount_opts *o, struct err *e)
 	if (control_connect(m->status.control, &control, e) < 0)
 		fprintf(stderr, "pail unmount: cannot watch process %d: %s\n",
 		    (int)m->status.pid, err_text(e));
+	int pidfd = (int)syscall(SYS_pidfd_open, m->status.pid, 0);
+
 	rc = mounts_unmount(m->dir, false, e);
-	if (rc == -EBUSY && o->lazy) {
+	bool detached = rc == -EBUSY && o->lazy;
+
+	if (detached)
 		rc = mounts_unmount(m->dir, true, e);
-		if (rc == 0 && control >= 0)
-			close(control); /* it may last */
-		return rc;
-	}
-	if (rc < 0) {
+	if (rc < 0 || detached) { /* it may last */
 		if (control >= 0)
 			close(control);
+		if (pidfd >= 0)
+			close(pidfd);
 		return rc == -EBUSY ?
 		    err_set(e, rc, "%s is in use ('fuser -vm %s' tells by "
 			"whom)", m->dir, m->dir) :
 		    rc;
 	}
 	rc = control >= 0 ? control_wait(control, e) : 0;
+	wait_until_gone(pidfd);
 	return rc < 0 ? err_wrap(e, rc, "%s", m->status.url) : 0;
+}
+
+static int
+find_and_unmount(const char *path, const struct unmount_opts *o, struct err *e)
+{
+	struct mounted m;
+	int rc = mounted_find(&m, path, e);
+
+	if (rc < 0)
+		return rc;
+	rc = unmount(&m, o, e);
+	mounted_fini(&m);
+	return rc;
 }
 
 static int
@@ -144,7 +176,6 @@ run_unmount(int argc, char **argv)
 	struct unmount_opts o = { 0 };
 	struct conf conf = { 0 };
 	struct err e = ERR_INIT;
-	struct mounted m;
 	int rc = conf_init(&conf, unmount_opts, &o, &e);
 
 	if (rc == 0)
@@ -158,11 +189,7 @@ run_unmount(int argc, char **argv)
 	}
 	if (rc != 1)
 		return cli_usage("unmount", "needs one directory");
-	rc = mounted_find(&m, argv[1], &e);
-	if (rc == 0) {
-		rc = unmount(&m, &o, &e);
-		mounted_fini(&m);
-	}
+	rc = find_and_unmount(argv[1], &o, &e);
 	return rc < 0 ? cli_fail("unmount", &e) : CLI_OK;
 }
 
@@ -172,26 +199,31 @@ const struct verb verb_unmount = {
 	.run = run_unmount,
 };
 
+/* What umount(8) wants to hear. */
+enum { HELPER_OK = 0, HELPER_USAGE = 1, HELPER_FAILED = 32 };
+
 int
 unmount_helper_main(int argc, char **argv)
 {
-	char verb[] = "unmount", lazy[] = "-l", quiet[] = "-q", dashes[] = "--";
-	char *v[6] = { verb, quiet };
-	int n = 2, c;
+	struct unmount_opts o = { .quiet = true };
+	struct err e = ERR_INIT;
+	int c;
 
 	if (argc < 2) {
 		fprintf(stderr, "Usage: umount.fuse.pail DIR [-flnrv]\n");
-		return 1;
+		return HELPER_USAGE;
 	}
 	optind = 2;
 	while ((c = getopt(argc, argv, "flnrvN:t:")) != -1) {
 		if (c == 'l')
-			v[2] = lazy, n = 3;
+			o.lazy = true;
 		else if (c == '?' || c == 'N')
-			return 1;
+			return HELPER_USAGE;
 	}
-	v[n++] = dashes;
-	v[n++] = argv[1];
-	v[n] = NULL;
-	return run_unmount(n, v) == CLI_OK ? 0 : 32;
+	int rc = find_and_unmount(argv[1], &o, &e);
+
+	if (rc < 0)
+		fprintf(stderr, "umount: %s\n", err_text(&e));
+	/* -ENOTCONN: it is unmounted, though nobody was there to write. */
+	return rc == 0 || rc == -ENOTCONN ? HELPER_OK : HELPER_FAILED;
 }

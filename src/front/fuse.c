@@ -182,6 +182,7 @@ fuse_ops_init(void *userdata, struct fuse_conn_info *conn)
 	if (f->p.writeback)
 		conn->want |= conn->capable & FUSE_CAP_WRITEBACK_CACHE;
 	conn->max_write = MAX_IO;
+	conn->max_readahead = MAX_IO; /* serve.c raises the kernel's limit */
 	conn->max_background = 256;
 	conn->congestion_threshold = 192;
 	f->ready = true;

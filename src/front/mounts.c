@@ -228,6 +228,24 @@ mounts_realpath(const char *path, char **out, struct err *e)
 	return rc;
 }
 
+int
+mounts_set_readahead(const struct mount_point *p, unsigned kib)
+{
+	char path[80], text[16];
+	int n = snprintf(text, sizeof(text), "%u", kib);
+
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+	    p->major, p->minor);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	int rc = write(fd, text, (size_t)n) == n ? 0 : -errno;
+
+	close(fd);
+	return rc;
+}
+
 /* --- loop devices -------------------------------------------------------------- */
 
 static bool

@@ -41,6 +41,9 @@ const struct mount_point *mounts_at(const struct mounts *m, const char *dir);
  * looked at (it may be a mount point that hangs).  malloc'ed. */
 int mounts_realpath(const char *path, char **out, struct err *e);
 
+/* How far the kernel reads ahead on this mount (for root).  0 or -errno. */
+int mounts_set_readahead(const struct mount_point *p, unsigned kib);
+
 struct loop_dev {
 	char *dev;	  /* "/dev/loop3" */
 	char *backing;	  /* "/mnt/disk/file" */

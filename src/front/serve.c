@@ -52,6 +52,7 @@
 #define PAUSE_NS NS_PER_S	 /* between flushes that fail */
 #define REFUSED_NS (10 * NS_PER_S) /* after a signal, with a store that refuses
 				    * for good: no hope beyond that */
+#define READAHEAD_KIB 1024
 #define SAY_NS (10 * NS_PER_S)	 /* between lines about the rest */
 
 struct serve {
@@ -349,11 +350,29 @@ caught(struct loop_signal *sig, int signo)
 	event(s, END_SIGNAL);
 }
 
+/* FUSE can only lower the kernel's 128 KiB; larger requests cost less. */
+static void
+widen_readahead(const struct serve *s)
+{
+	const struct mount_point *p;
+	struct mounts m;
+
+	if (mounts_read(&m, NULL) < 0)
+		return;
+	p = mounts_at(&m, s->p.fuse.dir);
+	int rc = p != NULL ? mounts_set_readahead(p, READAHEAD_KIB) : -ENOENT;
+
+	if (rc < 0)
+		log_debug("the kernel's read-ahead stays: %s", strerror(-rc));
+	mounts_fini(&m);
+}
+
 static void
 front_ready(void *arg)
 {
 	struct serve *s = arg;
 
+	widen_readahead(s);
 	if (s->p.ready != NULL)
 		s->p.ready(s->p.arg);
 }
