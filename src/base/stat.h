@@ -117,7 +117,14 @@ enum stat_kind {
 	X(STORE_ERR_DAMAGED, "store_err_damaged", COUNTER, COUNT, \
 	    "errors: an answer that is damaged or not understood") \
 	X(STORE_ERR_OTHER, "store_err_other", COUNTER, COUNT, \
-	    "errors: any other")
+	    "errors: any other") \
+	/* http: what the store's numbers do not say */ \
+	X(HTTP_REQUESTS, "http_requests", COUNTER, COUNT, \
+	    "HTTP requests sent, of all kinds") \
+	X(HTTP_CONNECTS, "http_connects", COUNTER, COUNT, \
+	    "connections opened") \
+	X(HTTP_REDONE, "http_redone", COUNTER, COUNT, \
+	    "sent again, as their kept connection had been closed")
 
 /* X(ID, name, help): times, in ns. */
 #define HIST_TABLE(X) \
@@ -131,7 +138,9 @@ enum stat_kind {
 	X(STORE_LIST, "store_list_time", "listing a page") \
 	X(STORE_BATCH, "store_batch_time", "a batch") \
 	X(STORE_SYNC, "store_sync_time", "a sync") \
-	X(STORE_QUEUE, "store_queue_time", "waiting for a free slot")
+	X(STORE_QUEUE, "store_queue_time", "waiting for a free slot") \
+	X(HTTP_FIRST_BYTE, "http_first_byte_time", \
+	    "from an HTTP request's start to the answer's first byte")
 
 #define STAT_ENUM(id, ...) STAT_##id,
 #define HIST_ENUM(id, ...) HIST_##id,

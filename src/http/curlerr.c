@@ -11,9 +11,8 @@
 
 #include "http/internal.h"
 
-/* "host:port" of a URL. */
-static void
-url_host(const char *url, char *out, size_t cap)
+void
+http_url_host(const char *url, char *out, size_t cap)
 {
 	const char *p = strstr(url, "://");
 	size_t n;
@@ -64,7 +63,7 @@ http_curl_error(const struct http_xfer *x, CURLcode code, struct err *e)
 	const struct http_conf *k = &x->http->conf;
 	char host[128];
 
-	url_host(x->req->url, host, sizeof(host));
+	http_url_host(x->req->url, host, sizeof(host));
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return err_set(e, -EHOSTUNREACH,

@@ -33,6 +33,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "base/stat.h"
 #include "http/internal.h"
 
 #define TICK_NS NS_PER_S
@@ -215,11 +216,12 @@ static void
 expire_active(struct http_xfer *x, const char *what, int64_t ns)
 {
 	struct http_req *r = x->req;
+	char host[128];
 
 	r->sent = reached_wire(x);
+	http_url_host(r->url, host, sizeof(host));
 	r->rc = err_set(&r->err, r->sent ? -ETIMEDOUT : -EHOSTUNREACH,
-	    "%s %s: %s %.1f s", http_method_name(r->method), r->url,
-	    r->sent ? what : "no connection within",
+	    "%s: %s %.1f s", host, r->sent ? what : "no connection within",
 	    (double)ns / NS_PER_S);
 	credit_give_back(x->http, r);
 	http_xfer_end(x, true);
@@ -274,8 +276,7 @@ check_waiting(struct http *h, int64_t now, int64_t *next)
 		list_del(&r->link);
 		h->nwaiting--;
 		err_set(&r->err, -EHOSTUNREACH,
-		    "%s %s: not begun within %.1f s, %u requests are before it",
-		    http_method_name(r->method), r->url,
+		    "not begun within %.1f s, %u requests are before it",
 		    (double)(now - r->submit_ns) / NS_PER_S, h->nactive);
 		complete_later(r, -EHOSTUNREACH);
 	}
@@ -319,6 +320,14 @@ ticked(struct loop_timer *t)
 /* --- starting ------------------------------------------------------------- */
 
 static void
+count_start(struct http *h)
+{
+	h->stats.requests++;
+	if (h->shown)
+		stat_inc(h->shown, STAT_HTTP_REQUESTS);
+}
+
+static void
 start(struct http *h, struct http_req *r, bool fresh)
 {
 	int64_t first_look;
@@ -333,7 +342,7 @@ start(struct http *h, struct http_req *r, bool fresh)
 		return;
 	}
 	credit_charge(h, r);
-	h->stats.requests++;
+	count_start(h);
 	r->moved = r->seen = 0;
 	r->moved_ns = loop_now(h->loop);
 	first_look = r->moved_ns + TICK_NS;
@@ -409,8 +418,7 @@ http_cancel(struct http_req *r)
 {
 	if (!take_back(r))
 		return; /* it has ended; done is on its way */
-	err_set(&r->err, -ECANCELED, "%s %s: cancelled",
-	    http_method_name(r->method), r->url);
+	err_set(&r->err, -ECANCELED, "cancelled");
 	complete_later(r, -ECANCELED);
 }
 
@@ -425,13 +433,23 @@ http_drop(struct http_req *r)
 static void
 count(struct http *h, const struct http_xfer *x)
 {
+	const struct http_req *r = x->req;
+	curl_off_t first_us = 0;
 	long new_connections = 0;
 
 	curl_easy_getinfo(
 	    x->easy, CURLINFO_NUM_CONNECTS, &new_connections);
 	h->stats.connections += (uint64_t)new_connections;
-	h->stats.bytes_sent += x->req->send_len;
-	h->stats.bytes_received += x->req->recv_len + x->req->text.len;
+	h->stats.bytes_sent += r->send_len;
+	h->stats.bytes_received += r->recv_len + r->text.len;
+	if (!h->shown)
+		return;
+	stat_add(h->shown, STAT_HTTP_CONNECTS, (uint64_t)new_connections);
+	curl_easy_getinfo(
+	    x->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_us);
+	if (r->answer.status)
+		stat_time(h->shown, HIST_HTTP_FIRST_BYTE,
+		    first_us * NS_PER_US);
 }
 
 /* H5: nothing has been answered, on a connection that was not new. */
@@ -456,6 +474,8 @@ redo(struct http *h, struct http_req *r)
 {
 	r->redone++;
 	h->stats.redone++;
+	if (h->shown)
+		stat_inc(h->shown, STAT_HTTP_REDONE);
 	http_answer_clear(&r->answer);
 	strbuf_clear(&r->text);
 	r->recv_len = 0;
@@ -488,8 +508,7 @@ http_finished(struct http_xfer *x, CURLcode code)
 		rc = http_curl_error(x, code, &r->err);
 	else if (!good)
 		rc = err_set(&r->err, -EPIPE,
-		    "%s %s: the connection ended without an answer",
-		    http_method_name(r->method), r->url);
+		    "the connection ended without an answer");
 	http_xfer_end(x, rc != 0);
 	complete(r, rc);
 	pump(h);
@@ -507,13 +526,19 @@ http_fail_all(struct http *h)
 		r->sent = reached_wire(x);
 		credit_give_back(h, r);
 		http_xfer_end(x, true);
-		err_errno(&r->err, -ENOMEM, "%s %s",
-		    http_method_name(r->method), r->url);
+		err_errno(&r->err, -ENOMEM, "a request in flight");
 		complete_later(r, -ENOMEM);
 	}
 	http_multi_close(h);
 	pump(h);
 	idle_from_now(h);
+}
+
+void
+http_use_stats(struct http *h, struct stat_set *st)
+{
+	must(h->nactive == 0);
+	h->shown = st;
 }
 
 void

@@ -32,6 +32,7 @@
  */
 struct http;
 struct loop;
+struct stat_set;
 
 /* 0 and NULL: the default that is named. */
 struct http_conf {
@@ -127,5 +128,8 @@ struct http_stats {
 	unsigned active, waiting;
 };
 void http_stats(const struct http *h, struct http_stats *s);
+/* Count in st as well (base/stat.h: http_...), which outlives h.  Before the
+ * first request. */
+void http_use_stats(struct http *h, struct stat_set *st);
 
 #endif

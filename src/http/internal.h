@@ -51,6 +51,7 @@ struct http { /* everything belongs to the loop */
 	double up_credit, down_credit;
 	int64_t credit_ns;
 	struct http_stats stats;
+	struct stat_set *shown; /* or NULL */
 };
 
 /* multi.c */
@@ -73,6 +74,8 @@ void http_enter(struct http *h);
 void http_leave(struct http *h); /* h may be gone afterwards */
 
 /* curlerr.c */
+/* "host:port" of a URL. */
+void http_url_host(const char *url, char *out, size_t cap);
 int http_curl_error(const struct http_xfer *x, CURLcode code, struct err *e);
 
 #endif

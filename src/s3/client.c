@@ -624,7 +624,7 @@ s3_client_signs_payload(const struct s3_client *c)
 }
 
 void
-s3_client_http_stats(const struct s3_client *c, struct http_stats *s)
+s3_client_use_stats(struct s3_client *c, struct stat_set *st)
 {
-	http_stats(c->http, s);
+	http_use_stats(c->http, st);
 }

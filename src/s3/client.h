@@ -23,6 +23,7 @@
 struct loop;
 struct s3_client;
 struct s3_config;
+struct stat_set;
 struct work_pool;
 
 /* Settings are copied and resolved.  bucket: its name.  No network traffic. */
@@ -33,7 +34,7 @@ void s3_client_close(struct s3_client *c); /* no calls out; accepts NULL */
 const struct s3_config *s3_client_config(const struct s3_client *c);
 /* Whether bodies go into the signature. */
 bool s3_client_signs_payload(const struct s3_client *c);
-void s3_client_http_stats(const struct s3_client *c, struct http_stats *s);
+void s3_client_use_stats(struct s3_client *c, struct stat_set *st);
 
 #define S3_CALL_HEADERS 48
 

@@ -488,11 +488,19 @@ s3_free(struct store *store)
 	free(s);
 }
 
+static void
+s3_use_stats(struct store *store, struct stat_set *st)
+{
+	s3_client_use_stats(
+	    container_of(store, struct s3_store, store)->client, st);
+}
+
 static const struct store_ops s3_ops = {
 	.name = "s3",
 	.submit = s3_submit,
 	.cancel = s3_cancel,
 	.free = s3_free,
+	.use_stats = s3_use_stats,
 };
 
 static int
@@ -580,14 +588,4 @@ out:
 	strbuf_fini(&name);
 	s3_config_fini(&conf);
 	return rc;
-}
-
-void
-s3_store_http_stats(const struct store *store, struct http_stats *out)
-{
-	const struct s3_store *s =
-	    container_of(store, const struct s3_store, store);
-
-	must(store->ops == &s3_ops);
-	s3_client_http_stats(s->client, out);
 }

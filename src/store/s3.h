@@ -16,7 +16,6 @@
  * GET and HEAD in a bucket that does not exist give -ENXIO, not -ENOENT.
  */
 struct err;
-struct http_stats;
 struct store;
 struct store_env;
 struct url;
@@ -27,8 +26,5 @@ struct url;
  */
 int s3_store_open(const struct store_env *env, const struct url *u,
     struct store **out, struct err *e);
-
-/* The traffic of a store that s3_store_open made. */
-void s3_store_http_stats(const struct store *s, struct http_stats *out);
 
 #endif

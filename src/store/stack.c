@@ -41,6 +41,8 @@ store_stack(struct store *s, const struct store_tuning *t,
 	};
 	int rc;
 
+	if (stats != NULL && s->ops->use_stats != NULL)
+		s->ops->use_stats(s, stats);
 	rc = limit_store_new(s, &limit, &s, e);
 	if (rc < 0)
 		return rc;

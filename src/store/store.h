@@ -37,6 +37,7 @@
  */
 struct buf;
 struct loop;
+struct stat_set;
 struct store;
 struct store_req;
 
@@ -195,6 +196,9 @@ struct store_ops {
 	void (*cancel)(struct store *s, struct store_req *r);
 	/* Nothing is in flight.  Frees s, and below if it has one. */
 	void (*free)(struct store *s);
+	/* A leaf that has numbers of its own counts them in st from now on,
+	 * which outlives it; or NULL. */
+	void (*use_stats)(struct store *s, struct stat_set *st);
 };
 
 struct store { /* the head of every store's own struct */

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/stat.h"
 #include "http/http.h"
 #include "unit/http/fake.h"
 
@@ -573,10 +574,12 @@ static void
 many_at_once(void **state)
 {
 	struct many *m = calloc(1, sizeof(*m));
+	static struct stat_set shown;
 	struct http_stats s;
 	struct ctx x;
 
 	start(&x, slow_echo, &(struct http_conf){.max_connections = 50});
+	http_use_stats(x.http, &shown);
 	submit_many(m, &x, 300);
 	http_stats(x.http, &s);
 	assert_int_equal(s.active, 50);
@@ -588,6 +591,12 @@ many_at_once(void **state)
 		http_req_fini(&m->r[i]);
 	}
 	assert_int_equal(fake_connections(x.fake), 50);
+	assert_int_equal(stat_get(&shown, STAT_HTTP_REQUESTS), 300);
+	assert_int_equal(stat_get(&shown, STAT_HTTP_CONNECTS), 50);
+	assert_int_equal(stat_get(&shown, STAT_HTTP_REDONE), 0);
+	assert_int_equal(shown.hist[HIST_HTTP_FIRST_BYTE].count, 300);
+	assert_true(shown.hist[HIST_HTTP_FIRST_BYTE].sum_ns >=
+	    300 * 20 * NS_PER_MS);
 	stop(&x);
 	free(m);
 }
