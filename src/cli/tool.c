@@ -24,6 +24,7 @@
 #include "cli/progress.h"
 #include "cli/prompt.h"
 #include "cli/tool.h"
+#include "layout/admin.h"
 #include "layout/layout.h"
 #include "store/store.h"
 
@@ -187,12 +188,18 @@ open_layout(struct tool *t, struct tool_place *p,
 	    t->set.pool, p->stats, &p->layout, e);
 }
 
+/* layout_open said that there is no key: that of the volume, or those to the
+ * bucket?  In the latter case looking at the volume fails as well. */
 static int
 need_password(struct tool *t, struct tool_place *p, struct err *e)
 {
 	char question[PROMPT_MAX];
-	int rc;
+	struct volume_facts f;
+	struct err looking = ERR_INIT;
+	int rc = layout_inspect(p->store, p->url.prefix, &f, &looking);
 
+	if (rc < 0 || f.cipher[0] == '\0')
+		return -ENOKEY;
 	if (t->set.password[0] != '\0')
 		return 0;
 	snprintf(question, sizeof(question), "Password of %.200s: ",
