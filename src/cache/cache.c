@@ -170,6 +170,7 @@ set_limits(struct cache *c, const struct cache_params *p)
 		c->params.uploads = 64;
 	c->dirty_max = c->params.dirty_max / ARENA_PAGE;
 	c->dirty_high = c->dirty_max / 2;
+	c->dirty_slow = c->dirty_max / 4 * 3;
 	c->room_pages = c->params.size / ARENA_PAGE;
 	c->nsectors = c->info.block_size / SECTOR;
 	c->nwords = BITS_WORDS(c->nsectors);

@@ -141,7 +141,9 @@ struct cache {
 	struct stat_set *stats; /* borrowed */
 	uint32_t nsectors, nwords, npages; /* of a block */
 	uint64_t room_pages;		   /* params.size in pages */
-	uint64_t dirty_max, dirty_high;	   /* pages */
+	/* Pages: from high on everything dirty is due, from slow on writers
+	 * are slowed down, more than max is not admitted. */
+	uint64_t dirty_high, dirty_slow, dirty_max;
 
 	/* entry.c */
 	struct arena arena;

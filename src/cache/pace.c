@@ -2,13 +2,13 @@
 /*
  * pace.c: how fast writers may go when much is dirty.
  *
- * Up to half of dirty_max they go as they like.  Above, each admitted write
+ * Up to three quarters of dirty_max they go as they like.  Above, each admitted write
  * moves the time at which the next one may go on by its length divided by
  *
- *	rate * (1 - x) / (x - 1/2),	x = dirty / dirty_max
+ *	rate * (1 - x) / (x - 3/4),	x = dirty / dirty_max
  *
  * where rate is what uploads have achieved lately.  So writers feel the store
- * gradually, settle where they are as fast as it is (x = 3/4), and never run
+ * gradually, settle where they are as fast as it is (x = 7/8), and never run
  * into the wall at x = 1 all at once.
  *
  * One timer wakes the first of the writers that wait; it also ends their
@@ -52,7 +52,7 @@ allowed_rate(const struct cache *c)
 {
 	double x = (double)c->dirty_pages / (double)c->dirty_max;
 	double rate = c->rate > 0 ? c->rate : RATE_UNKNOWN;
-	double f = (1.0 - x) / (x - 0.5);
+	double f = (1.0 - x) / (x - 0.75);
 
 	return rate * (f < 0.02 ? 0.02 : f > 100 ? 100 : f);
 }
@@ -63,7 +63,7 @@ pace_admit(struct cache *c, uint64_t bytes)
 	int64_t now = loop_now(c->loop), from = now - CREDIT_NS;
 	double cost;
 
-	if (c->dirty_pages <= c->dirty_high)
+	if (c->dirty_pages <= c->dirty_slow)
 		return true;
 	if (c->admit_ns > now)
 		return false;

@@ -398,11 +398,26 @@ wb_unblock_range(struct cache *c, uint64_t first, uint64_t end)
 	}
 }
 
+/* How many fetches for uploads may be in flight: few while nothing presses, as
+ * they are in the way of those who read; more, the more is dirty. */
+static unsigned
+fills_max(const struct cache *c, bool awaited)
+{
+	uint64_t over, n;
+
+	if (awaited || !list_empty(&c->writers) ||
+	    c->dirty_pages >= c->dirty_slow)
+		return c->window;
+	over = c->dirty_pages > c->dirty_high ? c->dirty_pages - c->dirty_high
+					      : 0;
+	n = FILLS_UNHURRIED + c->window * over / (c->dirty_max / 4 + 1);
+	return n < c->window ? (unsigned)n : c->window;
+}
+
 /* False: e cannot be begun, and nor can those behind it. */
 static bool
-wb_start(struct cache *c, struct entry *e, bool pressing)
+wb_start(struct cache *c, struct entry *e, bool awaited)
 {
-	unsigned fills = c->window;
 
 	if (e->nfetch > 0 || erase_in_flight(c, e->block)) {
 		wb_move(c, e, WB_BLOCKED, &c->blocked);
@@ -414,9 +429,7 @@ wb_start(struct cache *c, struct entry *e, bool pressing)
 		wb_send(c, e);
 		return true;
 	}
-	if (!pressing && fills > FILLS_UNHURRIED)
-		fills = FILLS_UNHURRIED;
-	if (c->nfilling >= fills)
+	if (c->nfilling >= fills_max(c, awaited))
 		return false;
 	return wb_fill(c, e);
 }
@@ -434,19 +447,19 @@ pump_dirty(struct cache *c, int64_t now)
 {
 	for (;;) {
 		struct entry *e = first_of(&c->ready);
-		bool pressing = e || c->dirty_pages > c->dirty_high ||
-		    !list_empty(&c->writers);
+		bool awaited = e != NULL;
 
 		if (!e) {
 			e = first_of(&c->dirty);
 			if (!e)
 				return INT64_MAX;
-			if (!pressing &&
+			if (c->dirty_pages <= c->dirty_high &&
+			    list_empty(&c->writers) &&
 			    now < e->since_ns + c->params.write_delay_ns)
 				return e->since_ns + c->params.write_delay_ns;
 		}
 		/* If not, one of those in flight ends, and kicks. */
-		if (!wb_start(c, e, pressing))
+		if (!wb_start(c, e, awaited))
 			return INT64_MAX;
 	}
 }
