@@ -1,5 +1,6 @@
 # unit tests of src/volume
-volume_unit = tests/unit/volume/model tests/unit/volume/test_fault
+volume_unit = tests/unit/volume/model \
+	tests/unit/volume/test_crash tests/unit/volume/test_fault
 check_PROGRAMS += $(volume_unit)
 TESTS += $(volume_unit)
 EXTRA_DIST += tests/unit/volume/util.h
@@ -12,3 +13,6 @@ tests_unit_volume_test_fault_SOURCES = tests/unit/volume/test_fault.c \
 tests_unit_volume_test_fault_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_volume_test_fault_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 tests_unit_volume_test_fault_LDADD = $(UNIT_LIBS)
+tests_unit_volume_test_crash_SOURCES = tests/unit/volume/test_crash.c
+tests_unit_volume_test_crash_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_volume_test_crash_LDADD = $(UNIT_LIBS)
