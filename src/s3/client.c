@@ -552,6 +552,16 @@ open_http(struct s3_client *c, struct err *e)
 	return http_new(c->loop, &h, &c->http, e);
 }
 
+static int
+check_auth(const struct s3_config *c, struct err *e)
+{
+	if (c->auth == S3_AUTH_V4)
+		return 0;
+	return err_set(e, -EOPNOTSUPP,
+	    "auth=aws2: signatures of version 2 rest on SHA-1 and AWS has "
+	    "given them up; use aws4");
+}
+
 int
 s3_client_open(struct loop *l, struct work_pool *pool,
     const struct s3_config *conf, const char *bucket, struct s3_client **out,
@@ -572,7 +582,9 @@ s3_client_open(struct loop *l, struct work_pool *pool,
 		free(c);
 		return err_errno(e, rc, "s3://%s", bucket);
 	}
-	rc = s3_resolve(&c->conf, e);
+	rc = check_auth(&c->conf, e);
+	if (rc == 0)
+		rc = s3_resolve(&c->conf, e);
 	if (rc == 0)
 		rc = s3_place_init(&c->place, &c->conf, bucket, e);
 	if (rc == 0)

@@ -32,7 +32,7 @@ enum s3_payload {
 
 enum s3_auth {
 	S3_AUTH_V4,
-	S3_AUTH_V2 /* HMAC-SHA1; for servers of before 2014 */
+	S3_AUTH_V2 /* refused when a store is opened, with the reason */
 };
 
 enum s3_list_version {

@@ -6,8 +6,7 @@
 #include <stdint.h>
 
 /*
- * Signatures of requests: AWS Signature Version 4 (and 2, see
- * s3_sign_v2).  A signer belongs to one thread; it keeps the signing key of
+ * Signatures of requests: AWS Signature Version 4.  A signer belongs to one thread; it keeps the signing key of
  * the last day, region, service and secret, so that a signature costs three
  * short hashes.
  */

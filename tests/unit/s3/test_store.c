@@ -716,6 +716,7 @@ bad_urls(void **state)
 	    {"s3://b?endpoint=http://h&style=odd", "auto|path|host"},
 	    {"s3://b?endpoint=http://h&access-file=/nonexistent",
 		"/nonexistent"},
+	    {"s3://b?endpoint=http://h&auth=aws2", "version 2"},
 	};
 	struct store_env env = {.loop = loop_new(NULL)};
 
