@@ -1,7 +1,8 @@
 # What is installed beside the program: the unit template, the completion, the
 # helper of mount(8); and what only goes into the tarball.
 EXTRA_DIST += dist/pail@.service.in dist/pail.bash dist/example.conf docs \
-	debian/changelog debian/control debian/copyright debian/pail.docs debian/pail.lintian-overrides \
+	debian/changelog debian/control debian/copyright debian/pail.docs \
+	debian/pail.lintian-overrides \
 	debian/pail.examples debian/rules debian/source/format
 
 # The tests that are scripts: whole folders, so that none is forgotten.

@@ -29,6 +29,6 @@ tests_unit_cli_test_s3backer_SOURCES = tests/unit/cli/test_s3backer.c
 tests_unit_cli_test_s3backer_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cli_test_s3backer_LDADD = $(CLI_LIBS)
 
-# The manual against --help; needs the program.
-TESTS += tests/unit/cli/manual
-EXTRA_DIST += tests/unit/cli/manual
+# The manual against --help, and the tools on a directory; by the program.
+TESTS += tests/unit/cli/manual tests/unit/cli/tools
+EXTRA_DIST += tests/unit/cli/manual tests/unit/cli/tools
