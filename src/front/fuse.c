@@ -149,9 +149,12 @@ device_ready(struct loop_fd *w, uint32_t events)
 	if (rc == -ENODEV || (rc >= 0 && !f->over &&
 	    fuse_session_exited(f->se)))
 		session_over(f, 0);
-	else if (rc == -ENOMEM)
-		log_warn("no memory to receive a request: trying again");
-	else if (rc < 0) {
+	else if (rc == -ENOMEM) {
+		/* The request waits in the kernel; so we are called again. */
+		if (loop_now(f->loop) - f->log_ns >= NS_PER_S)
+			log_warn("no memory to receive a request");
+		f->log_ns = loop_now(f->loop);
+	} else if (rc < 0) {
 		log_error("reading /dev/fuse: %s", strerror(-rc));
 		session_over(f, rc);
 	} else if ((events & EPOLLERR) != 0 && n == 0) {
