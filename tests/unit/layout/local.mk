@@ -2,9 +2,11 @@
 layout_unit = tests/unit/layout/admin \
 	tests/unit/layout/descriptor \
 	tests/unit/layout/fault \
+	tests/unit/layout/io \
 	tests/unit/layout/layout \
 	tests/unit/layout/lease \
 	tests/unit/layout/name \
+	tests/unit/layout/open \
 	tests/unit/layout/present \
 	tests/unit/layout/race
 check_PROGRAMS += $(layout_unit)
@@ -20,6 +22,9 @@ tests_unit_layout_descriptor_LDADD = $(UNIT_LIBS)
 tests_unit_layout_fault_SOURCES = tests/unit/layout/fault.c
 tests_unit_layout_fault_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_fault_LDADD = $(UNIT_LIBS)
+tests_unit_layout_io_SOURCES = tests/unit/layout/io.c
+tests_unit_layout_io_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_io_LDADD = $(UNIT_LIBS)
 tests_unit_layout_layout_SOURCES = tests/unit/layout/layout.c
 tests_unit_layout_layout_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_layout_LDADD = $(UNIT_LIBS)
@@ -29,6 +34,9 @@ tests_unit_layout_lease_LDADD = $(UNIT_LIBS)
 tests_unit_layout_name_SOURCES = tests/unit/layout/name.c
 tests_unit_layout_name_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_name_LDADD = $(UNIT_LIBS)
+tests_unit_layout_open_SOURCES = tests/unit/layout/open.c
+tests_unit_layout_open_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_open_LDADD = $(UNIT_LIBS)
 tests_unit_layout_present_SOURCES = tests/unit/layout/present.c
 tests_unit_layout_present_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_present_LDADD = $(UNIT_LIBS)
