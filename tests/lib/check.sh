@@ -230,7 +230,7 @@ run_guarded()
 	(
 		set -eEu -o pipefail
 		trap - EXIT INT TERM
-		trap 'echo "line $LINENO: status $?: $BASH_COMMAND"' ERR
+		trap 'echo "line $LINENO: status $?: $BASH_COMMAND" >&2' ERR
 		export PAIL_TEST_TAG=$T
 		cd "$T"
 		"$@"
