@@ -55,7 +55,7 @@ struct ckpt {
 	struct pool *pool;
 	struct ckpt_wait *waiters; /* for this one */
 	struct ckpt_wait *next;	   /* for another one after it */
-	bool again, frozen;
+	bool in_doubt; /* the superblocks may name it, or not */
 	uint64_t seq, pos, objects;
 	uint32_t prev_crc;
 	struct ckpt_page *page;
@@ -67,12 +67,11 @@ struct ckpt {
 	/* The root, in extents of at most RAW_EXTENT_MAX. */
 	uint8_t *root;
 	size_t root_len;
-	struct raw_ref *root_ref, *old_root;
-	size_t nroot, nold, root_left;
+	struct raw_ref *root_ref;
+	size_t nroot, root_left;
 	struct xio xio;
 	struct pool_req sync;
 	struct super_update update;
-	struct raw_super before;
 };
 
 uint64_t
@@ -142,13 +141,13 @@ ckpt_end(struct ckpt *c, int rc)
 {
 	struct pool *p = c->pool;
 	struct ckpt_wait *waiters = c->waiters, *next = c->next;
-	bool again = c->again;
 
 	if (rc < 0) {
 		log_warn("checkpoint of pool %s failed: %s; the log stays "
 			 "until the next one",
 		    p->super.name, strerror(-rc));
-		undo(c);
+		if (!c->in_doubt)
+			undo(c);
 	}
 	p->ckpt = NULL;
 	p->ckpt_failed = rc < 0;
@@ -160,8 +159,6 @@ ckpt_end(struct ckpt *c, int rc)
 		next = w->next;
 		ckpt_start(p, w);
 	}
-	if (again && !p->ckpt)
-		ckpt_start(p, NULL);
 	log_kick(p);
 }
 
@@ -175,7 +172,7 @@ supers_written(struct super_update *u, int rc)
 
 	if (rc < 0) {
 		/* Which root the members have is not known: keep both. */
-		c->npages = c->nroot = c->ndropped = 0;
+		c->in_doubt = true;
 		ckpt_end(c, rc);
 		return;
 	}
