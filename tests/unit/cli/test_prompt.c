@@ -82,8 +82,11 @@ term_start(struct term *t, enum ask what)
 	*t = (struct term){0};
 	t->pid = forkpty(&t->fd, NULL, NULL, NULL);
 	assert_true(t->pid >= 0);
-	if (t->pid == 0)
-		_exit(child(what));
+	if (t->pid > 0)
+		return;
+	/* Who runs the tests in the background may have it ignored. */
+	signal(SIGINT, SIG_DFL);
+	_exit(child(what));
 }
 
 /* Wait until text was shown, after what was waited for before. */
