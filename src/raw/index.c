@@ -13,7 +13,7 @@
  * A page that grows beyond PAGE_SPLIT bytes is split at a run; one that becomes
  * empty is dropped.  Pages do not merge otherwise: keys of volumes come back.
  */
-#include "raw/index.h"
+#include "raw/index_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,53 +22,6 @@
 #include "base/byteorder.h"
 #include "base/err.h"
 #include "base/must.h"
-
-#define LEAF_MAGIC 0x46454c50u /* "PLEF" */
-#define PAGE_HEADER INDEX_PAGE_HEADER
-#define RUN_MIN 16u
-#define RUN_MAX 32u
-#define PAGE_SPLIT (16u << 10)
-
-struct run {
-	uint32_t off; /* in bytes[] */
-	uint16_t count;
-};
-
-struct index_page {
-	uint8_t *bytes; /* the entries */
-	uint32_t len, cap;
-	struct run *runs;
-	uint32_t nruns, runs_cap;
-	uint32_t count;
-	bool dirty;
-	uint64_t id; /* of all pages that ever were */
-	char *first_key;
-	struct raw_ref *ref; /* NULL: never written */
-};
-
-/* One entry of a run under edit: borrowed bytes. */
-struct entry {
-	const uint8_t *key;
-	uint32_t key_len;
-	const uint8_t *obj;
-	uint32_t obj_len;
-};
-
-struct index {
-	unsigned k, m;
-	struct index_page **pages;
-	size_t npages, cap;
-	uint64_t count;
-	size_t memory;
-	struct index_dropped *dropped;
-	size_t ndropped, dropped_cap;
-	uint64_t next_id;
-	/* Scratch for edits: the keys of a run in full, the run encoded. */
-	struct entry entries[RUN_MAX + 1];
-	uint8_t keys[(RUN_MAX + 1) * RAW_KEY_MAX];
-	uint8_t *out;
-	size_t out_cap;
-};
 
 struct index *
 index_new(unsigned k, unsigned m)
@@ -87,11 +40,11 @@ static size_t
 page_memory(const struct index_page *p)
 {
 	return sizeof(*p) + p->cap + p->runs_cap * sizeof(*p->runs) +
-	    (p->ref ? sizeof(*p->ref) : 0) + 64;
+	       (p->ref ? sizeof(*p->ref) : 0) + 64;
 }
 
-static void
-page_free(struct index_page *p)
+void
+index_page_free(struct index_page *p)
 {
 	if (!p)
 		return;
@@ -108,7 +61,7 @@ index_free(struct index *ix)
 	if (!ix)
 		return;
 	for (size_t i = 0; i < ix->npages; i++)
-		page_free(ix->pages[i]);
+		index_page_free(ix->pages[i]);
 	free(ix->pages);
 	free(ix->dropped);
 	free(ix->out);
@@ -117,8 +70,8 @@ index_free(struct index *ix)
 
 /* --- reading a page ------------------------------------------------------- */
 
-static int
-key_compare(const uint8_t *a, size_t an, const uint8_t *b, size_t bn)
+int
+index_key_compare(const uint8_t *a, size_t an, const uint8_t *b, size_t bn)
 {
 	int c = memcmp(a, b, an < bn ? an : bn);
 
@@ -131,9 +84,9 @@ key_compare(const uint8_t *a, size_t an, const uint8_t *b, size_t bn)
  * Decode the entry at in: its key is built in key[], which holds the key
  * before.  Returns its length, or 0 if it is damaged.
  */
-static size_t
-entry_decode(const struct index *ix, const uint8_t *in, size_t n, uint8_t *key,
-    uint32_t *key_len, const uint8_t **obj, uint32_t *obj_len)
+size_t
+index_entry_decode(const struct index *ix, const uint8_t *in, size_t n,
+    uint8_t *key, uint32_t *key_len, const uint8_t **obj, uint32_t *obj_len)
 {
 	uint64_t shared, more;
 	size_t a = raw_varint_decode(&shared, in, n), b;
@@ -158,8 +111,8 @@ entry_decode(const struct index *ix, const uint8_t *in, size_t n, uint8_t *key,
 }
 
 /* The key that a run begins with; it stands in full. */
-static const uint8_t *
-run_key(const struct index_page *p, uint32_t r, uint32_t *len)
+const uint8_t *
+index_run_key(const struct index_page *p, uint32_t r, uint32_t *len)
 {
 	const uint8_t *in = p->bytes + p->runs[r].off;
 	uint64_t shared, more;
@@ -178,8 +131,8 @@ run_end(const struct index_page *p, uint32_t r)
 }
 
 /* The last page whose first key is <= key (the first page if none is). */
-static size_t
-find_page(const struct index *ix, const uint8_t *key, size_t n)
+size_t
+index_find_page(const struct index *ix, const uint8_t *key, size_t n)
 {
 	size_t lo = 0, hi = ix->npages;
 
@@ -187,8 +140,8 @@ find_page(const struct index *ix, const uint8_t *key, size_t n)
 		size_t mid = (lo + hi) / 2;
 		const char *first = ix->pages[mid]->first_key;
 
-		if (key_compare((const uint8_t *)first, strlen(first), key, n) <=
-		    0)
+		if (index_key_compare(
+			(const uint8_t *)first, strlen(first), key, n) <= 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -203,9 +156,9 @@ find_run(const struct index_page *p, const uint8_t *key, size_t n)
 
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2, len;
-		const uint8_t *first = run_key(p, mid, &len);
+		const uint8_t *first = index_run_key(p, mid, &len);
 
-		if (key_compare(first, len, key, n) <= 0)
+		if (index_key_compare(first, len, key, n) <= 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -214,8 +167,8 @@ find_run(const struct index_page *p, const uint8_t *key, size_t n)
 }
 
 /* Decode a run into ix->entries; the number of entries. */
-static unsigned
-run_decode(struct index *ix, const struct index_page *p, uint32_t r)
+unsigned
+index_run_decode(struct index *ix, const struct index_page *p, uint32_t r)
 {
 	const uint8_t *in = p->bytes + p->runs[r].off;
 	size_t left = run_end(p, r) - p->runs[r].off;
@@ -225,7 +178,7 @@ run_decode(struct index *ix, const struct index_page *p, uint32_t r)
 
 	while (left > 0) {
 		struct entry *en = &ix->entries[n];
-		size_t used = entry_decode(
+		size_t used = index_entry_decode(
 		    ix, in, left, key, &key_len, &en->obj, &en->obj_len);
 
 		must(used > 0 && n < RUN_MAX);
@@ -247,8 +200,8 @@ entries_find(const struct index *ix, unsigned n, const uint8_t *key,
 {
 	*equal = false;
 	for (unsigned i = 0; i < n; i++) {
-		int c = key_compare(ix->entries[i].key, ix->entries[i].key_len,
-		    key, key_len);
+		int c = index_key_compare(
+		    ix->entries[i].key, ix->entries[i].key_len, key, key_len);
 
 		if (c >= 0) {
 			*equal = c == 0;
@@ -283,12 +236,12 @@ run_scan(const struct index *ix, const struct index_page *p, uint32_t r,
 
 	*found_len = 0;
 	while (left > 0) {
-		size_t used =
-		    entry_decode(ix, in, left, found, found_len, &obj, obj_len);
+		size_t used = index_entry_decode(
+		    ix, in, left, found, found_len, &obj, obj_len);
 		int c;
 
 		must(used > 0);
-		c = key_compare(found, *found_len, key, n);
+		c = index_key_compare(found, *found_len, key, n);
 		if (c > 0 || (c == 0 && !after))
 			return obj;
 		in += used;
@@ -309,15 +262,16 @@ index_get(struct index *ix, const char *key, struct raw_object *o,
 
 	if (ix->npages == 0)
 		return -ENOENT;
-	p = ix->pages[find_page(ix, k, n)];
-	obj = run_scan(ix, p, find_run(p, k, n), k, n, false, found, &found_len,
-	    &obj_len);
-	if (!obj || key_compare(found, found_len, k, n) != 0)
+	p = ix->pages[index_find_page(ix, k, n)];
+	obj = run_scan(
+	    ix, p, find_run(p, k, n), k, n, false, found, &found_len, &obj_len);
+	if (!obj || index_key_compare(found, found_len, k, n) != 0)
 		return -ENOENT;
 	return entry_object(ix, obj, obj_len, o, ext, maxext);
 }
 
-/* --- editing ---------------------------------------------------------------- */
+/* --- editing ----------------------------------------------------------------
+ */
 
 static int
 out_reserve(struct index *ix, size_t n)
@@ -349,7 +303,7 @@ run_encode(struct index *ix, unsigned from, unsigned to, size_t at)
 			const struct entry *b = &ix->entries[i - 1];
 
 			while (shared < en->key_len && shared < b->key_len &&
-			    en->key[shared] == b->key[shared])
+			       en->key[shared] == b->key[shared])
 				shared++;
 		}
 		at += raw_varint_encode(shared, ix->out + at);
@@ -363,8 +317,9 @@ run_encode(struct index *ix, unsigned from, unsigned to, size_t at)
 }
 
 /* Room for len bytes and nruns runs. */
-static int
-page_reserve(struct index *ix, struct index_page *p, size_t len, uint32_t nruns)
+int
+index_page_reserve(
+    struct index *ix, struct index_page *p, size_t len, uint32_t nruns)
 {
 	size_t before = page_memory(p);
 
@@ -409,20 +364,20 @@ page_replace_run(struct index *ix, struct index_page *p, uint32_t r, unsigned n)
 
 	for (unsigned i = 0; i < n; i++)
 		need += 2 * RAW_VARINT_MAX + ix->entries[i].key_len +
-		    ix->entries[i].obj_len;
+			ix->entries[i].obj_len;
 	rc = out_reserve(ix, need);
 	if (rc < 0)
 		return rc;
 	first = run_encode(ix, 0, half, 0);
 	total = first + (half < n ? run_encode(ix, half, n, first) : 0);
 	grow = (int64_t)total - (old_end - old_off);
-	rc = page_reserve(ix, p, (size_t)((int64_t)p->len + grow),
+	rc = index_page_reserve(ix, p, (size_t)((int64_t)p->len + grow),
 	    p->nruns - old_runs + new_runs);
 	if (rc < 0)
 		return rc;
 	/* Nothing fails from here on. */
-	memmove(p->bytes + old_off + total, p->bytes + old_end,
-	    p->len - old_end);
+	memmove(
+	    p->bytes + old_off + total, p->bytes + old_end, p->len - old_end);
 	if (total > 0)
 		memcpy(p->bytes + old_off, ix->out, total);
 	memmove(p->runs + r + new_runs, p->runs + r + old_runs,
@@ -442,8 +397,8 @@ page_replace_run(struct index *ix, struct index_page *p, uint32_t r, unsigned n)
 }
 
 /* The run's first key may have become the page's. */
-static char *
-dup_key(const uint8_t *key, size_t n)
+char *
+index_dup_key(const uint8_t *key, size_t n)
 {
 	char *s = malloc(n + 1);
 
@@ -454,8 +409,8 @@ dup_key(const uint8_t *key, size_t n)
 	return s;
 }
 
-static int
-pages_insert(struct index *ix, size_t at, struct index_page *p)
+int
+index_pages_insert(struct index *ix, size_t at, struct index_page *p)
 {
 	if (ix->npages == ix->cap) {
 		size_t cap = ix->cap ? 2 * ix->cap : 16;
@@ -478,8 +433,8 @@ pages_insert(struct index *ix, size_t at, struct index_page *p)
 }
 
 /* Remember where a page was that is no more. */
-static int
-drop_reserve(struct index *ix)
+int
+index_drop_reserve(struct index *ix)
 {
 	if (ix->ndropped == ix->dropped_cap) {
 		size_t cap = ix->dropped_cap ? 2 * ix->dropped_cap : 16;
@@ -502,7 +457,7 @@ pages_remove(struct index *ix, size_t at)
 	ix->dropped[ix->ndropped++] =
 	    (struct index_dropped){p->id, *index_page_ref(p)};
 	ix->memory -= page_memory(p);
-	page_free(p);
+	index_page_free(p);
 	ix->npages--;
 	memmove(ix->pages + at, ix->pages + at + 1,
 	    (ix->npages - at) * sizeof(*ix->pages));
@@ -541,19 +496,18 @@ page_split(struct index *ix, size_t at, bool appended)
 
 	if (p->nruns < 2)
 		return;
-	while (r + 1 < p->nruns &&
-	    (appended || p->runs[r].off < p->len / 2))
+	while (r + 1 < p->nruns && (appended || p->runs[r].off < p->len / 2))
 		r++;
 	q = calloc(1, sizeof(*q));
 	if (!q)
 		return;
 	off = p->runs[r].off;
-	key = run_key(p, r, &len);
-	q->first_key = dup_key(key, len);
+	key = index_run_key(p, r, &len);
+	q->first_key = index_dup_key(key, len);
 	q->bytes = malloc(p->len - off);
 	q->runs = malloc((p->nruns - r) * sizeof(*q->runs));
 	if (!q->first_key || !q->bytes || !q->runs) {
-		page_free(q);
+		index_page_free(q);
 		return;
 	}
 	q->len = q->cap = p->len - off;
@@ -565,8 +519,8 @@ page_split(struct index *ix, size_t at, bool appended)
 		q->count += q->runs[i].count;
 	}
 	q->dirty = true;
-	if (pages_insert(ix, at + 1, q) < 0) {
-		page_free(q);
+	if (index_pages_insert(ix, at + 1, q) < 0) {
+		index_page_free(q);
 		return;
 	}
 	p->len = off;
@@ -583,9 +537,9 @@ first_page(struct index *ix, const uint8_t *key, size_t n)
 
 	if (!p)
 		return -ENOMEM;
-	p->first_key = dup_key(key, n);
-	if (!p->first_key || pages_insert(ix, 0, p) < 0) {
-		page_free(p);
+	p->first_key = index_dup_key(key, n);
+	if (!p->first_key || index_pages_insert(ix, 0, p) < 0) {
+		index_page_free(p);
 		return -ENOMEM;
 	}
 	return 0;
@@ -611,16 +565,16 @@ index_put(struct index *ix, const char *key, const struct raw_object *o)
 		return -ENOMEM;
 	if (ix->npages == 0 && first_page(ix, k, n) < 0)
 		goto out;
-	at = find_page(ix, k, n);
+	at = index_find_page(ix, k, n);
 	p = ix->pages[at];
 	if (p->nruns > 0) {
 		r = find_run(p, k, n);
-		count = run_decode(ix, p, r);
+		count = index_run_decode(ix, p, r);
 	}
 	i = entries_find(ix, count, k, n, &equal);
 	/* Smaller than all: it becomes the page's first key. */
 	if (at == 0 && r == 0 && i == 0 && !equal) {
-		first = dup_key(k, n);
+		first = index_dup_key(k, n);
 		if (!first)
 			goto out;
 	}
@@ -667,14 +621,14 @@ index_delete(struct index *ix, const char *key)
 
 	if (ix->npages == 0)
 		return -ENOENT;
-	at = find_page(ix, k, n);
+	at = index_find_page(ix, k, n);
 	p = ix->pages[at];
 	r = find_run(p, k, n);
-	count = run_decode(ix, p, r);
+	count = index_run_decode(ix, p, r);
 	i = entries_find(ix, count, k, n, &equal);
 	if (!equal)
 		return -ENOENT;
-	rc = drop_reserve(ix);
+	rc = index_drop_reserve(ix);
 	if (rc < 0)
 		return rc;
 	memmove(ix->entries + i, ix->entries + i + 1,
@@ -711,7 +665,7 @@ index_walk_next(struct index_walk *w, struct raw_object *o,
 	uint8_t found[RAW_KEY_MAX];
 	uint32_t found_len, obj_len;
 
-	for (at = ix->npages ? find_page(ix, key, n) : 0; at < ix->npages;
+	for (at = ix->npages ? index_find_page(ix, key, n) : 0; at < ix->npages;
 	     at++) {
 		struct index_page *p = ix->pages[at];
 
@@ -741,253 +695,4 @@ size_t
 index_memory(const struct index *ix)
 {
 	return ix->memory;
-}
-
-/* --- pages ------------------------------------------------------------------ */
-
-size_t
-index_npages(const struct index *ix)
-{
-	return ix->npages;
-}
-
-struct index_page *
-index_page(struct index *ix, size_t i)
-{
-	must(i < ix->npages);
-	return ix->pages[i];
-}
-
-bool
-index_page_dirty(const struct index_page *p)
-{
-	return p->dirty;
-}
-
-const char *
-index_page_first_key(const struct index_page *p)
-{
-	return p->first_key;
-}
-
-uint32_t
-index_page_bytes(const struct index_page *p)
-{
-	return PAGE_HEADER + p->len;
-}
-
-void
-index_page_encode(const struct index_page *p, uint8_t *out)
-{
-	memset(out, 0, PAGE_HEADER);
-	put_le32(out, LEAF_MAGIC);
-	put_le32(out + 4, p->count);
-	put_le32(out + 8, p->len);
-	memcpy(out + PAGE_HEADER, p->bytes, p->len);
-}
-
-const struct raw_ref *
-index_page_ref(const struct index_page *p)
-{
-	static const struct raw_ref none;
-
-	return p->ref ? p->ref : &none;
-}
-
-int
-index_page_reserve_ref(struct index *ix, struct index_page *p)
-{
-	if (p->ref)
-		return 0;
-	p->ref = calloc(1, sizeof(*p->ref));
-	if (!p->ref)
-		return -ENOMEM;
-	ix->memory += sizeof(*p->ref);
-	return 0;
-}
-
-struct index_dropped *
-index_take_dropped(struct index *ix, size_t *n)
-{
-	struct index_dropped *d = ix->dropped;
-
-	*n = ix->ndropped;
-	ix->dropped = NULL;
-	ix->ndropped = ix->dropped_cap = 0;
-	return d;
-}
-
-int
-index_put_dropped(struct index *ix, const struct index_dropped *d, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		int rc = drop_reserve(ix);
-
-		if (rc < 0)
-			return rc;
-		ix->dropped[ix->ndropped++] = d[i];
-	}
-	return 0;
-}
-
-uint64_t
-index_page_id(const struct index_page *p)
-{
-	return p->id;
-}
-
-void
-index_page_clean(struct index_page *p)
-{
-	p->dirty = false;
-}
-
-void
-index_dirty_all(struct index *ix)
-{
-	for (size_t i = 0; i < ix->npages; i++)
-		ix->pages[i]->dirty = true;
-}
-
-void
-index_written(struct index *ix, uint64_t id, const char *first_key,
-    const struct raw_ref *ref)
-{
-	size_t at = ix->npages ? find_page(ix, (const uint8_t *)first_key,
-				     strlen(first_key))
-			       : 0;
-
-	/* It is where its key says, unless the key has changed. */
-	if (at >= ix->npages || ix->pages[at]->id != id)
-		for (at = 0; at < ix->npages; at++)
-			if (ix->pages[at]->id == id)
-				break;
-	if (at < ix->npages) {
-		must(ix->pages[at]->ref); /* reserved at the snapshot */
-		*ix->pages[at]->ref = *ref;
-		return;
-	}
-	for (size_t i = 0; i < ix->ndropped; i++)
-		if (ix->dropped[i].id == id) {
-			ix->dropped[i].ref = *ref;
-			return;
-		}
-	must(!"a page is in the index or was dropped");
-}
-
-/* Find the runs of a page that was read, checking every entry. */
-static int
-page_scan(struct index *ix, struct index_page *p, struct err *e)
-{
-	uint8_t key[RAW_KEY_MAX], last[RAW_KEY_MAX];
-	uint32_t key_len = 0, last_len = 0, obj_len, off = 0;
-	const uint8_t *obj;
-
-	while (off < p->len) {
-		bool full = p->bytes[off] == 0; /* shares nothing */
-		size_t used = entry_decode(ix, p->bytes + off, p->len - off,
-		    key, &key_len, &obj, &obj_len);
-
-		if (used == 0 || memchr(key, '\0', key_len))
-			return err_set(e, -EBADMSG,
-			    "index page: entry %u is damaged", p->count);
-		if (p->count > 0 &&
-		    key_compare(last, last_len, key, key_len) >= 0)
-			return err_set(e, -EBADMSG,
-			    "index page: entry %u is out of order", p->count);
-		if (p->count == 0 && !full)
-			return err_set(e, -EBADMSG,
-			    "index page: the first key is not whole");
-		if (full) {
-			if (page_reserve(ix, p, p->len, p->nruns + 1) < 0)
-				return err_errno(e, -ENOMEM, "index page");
-			p->runs[p->nruns++] = (struct run){off, 0};
-		}
-		if (++p->runs[p->nruns - 1].count > RUN_MAX)
-			return err_set(e, -EBADMSG,
-			    "index page: a run of more than %u entries",
-			    RUN_MAX);
-		memcpy(last, key, key_len);
-		last_len = key_len;
-		p->count++;
-		off += (uint32_t)used;
-	}
-	return 0;
-}
-
-/* All its keys are greater than those that are there. */
-static bool
-follows(struct index *ix, const struct index_page *p)
-{
-	struct index_page *q;
-	const uint8_t *first, *last;
-	uint32_t n, ln;
-	unsigned c;
-
-	if (ix->npages == 0)
-		return true;
-	q = ix->pages[ix->npages - 1];
-	c = run_decode(ix, q, q->nruns - 1);
-	last = ix->entries[c - 1].key;
-	ln = ix->entries[c - 1].key_len;
-	first = run_key(p, 0, &n);
-	return key_compare(last, ln, first, n) < 0;
-}
-
-int
-index_load_page(struct index *ix, const uint8_t *in, size_t n,
-    const struct raw_ref *ref, struct err *e)
-{
-	struct index_page *p;
-	size_t memory = ix->memory;
-	const uint8_t *key;
-	uint32_t len;
-	int rc;
-
-	if (n < PAGE_HEADER || get_le32(in) != LEAF_MAGIC)
-		return err_set(e, -EBADMSG, "index page: no leaf page");
-	len = get_le32(in + 8);
-	if (len == 0 || len > n - PAGE_HEADER)
-		return err_set(e, -EBADMSG,
-		    "index page: %u bytes of entries in a page of %zu", len, n);
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return err_errno(e, -ENOMEM, "index page");
-	p->bytes = malloc(len);
-	p->ref = malloc(sizeof(*p->ref));
-	rc = -ENOMEM;
-	if (!p->bytes || !p->ref) {
-		err_errno(e, rc, "index page");
-		goto fail;
-	}
-	*p->ref = *ref;
-	p->len = p->cap = len;
-	memcpy(p->bytes, in + PAGE_HEADER, len);
-	rc = page_scan(ix, p, e);
-	ix->memory = memory; /* it counts from its insertion on */
-	if (rc < 0)
-		goto fail;
-	rc = -EBADMSG;
-	if (p->count != get_le32(in + 4)) {
-		err_set(e, rc, "index page: %u entries, should be %u",
-		    p->count, get_le32(in + 4));
-		goto fail;
-	}
-	if (!follows(ix, p)) {
-		err_set(e, rc, "index page: its keys do not follow the page "
-			       "before");
-		goto fail;
-	}
-	key = run_key(p, 0, &len);
-	p->first_key = dup_key(key, len);
-	rc = -ENOMEM;
-	if (!p->first_key || pages_insert(ix, ix->npages, p) < 0) {
-		err_errno(e, rc, "index page");
-		goto fail;
-	}
-	ix->count += p->count;
-	return 0;
-fail:
-	page_free(p);
-	return rc;
 }

@@ -4,7 +4,8 @@ libpail_la_SOURCES += \
 	src/raw/ec.c src/raw/ec.h \
 	src/raw/format.c src/raw/format.h \
 	src/raw/geom.c src/raw/geom.h \
-	src/raw/index.c src/raw/index.h \
+	src/raw/index.c src/raw/index.h src/raw/index_int.h \
+	src/raw/index_page.c \
 	src/raw/log.c src/raw/log.h \
 	src/raw/make.c src/raw/make.h \
 	src/raw/member.c src/raw/member.h \
