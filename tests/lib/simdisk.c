@@ -170,7 +170,7 @@ fire(struct loop_timer *t)
 		if (rc == 0 && list_linked(&p->link)) {
 			keep(d, p);
 			list_del(&p->link);
-			pending_unref(p);
+			p->refs--; /* the list's; this flush has one too */
 		}
 		pending_unref(p);
 	}
