@@ -215,7 +215,7 @@ lease_owner_decode(struct lease_owner *o, const struct meta *m,
 	const char *p = body, *end = p + n, *nl;
 	const char *token = meta_get(m, H_TOKEN);
 	const char *process = meta_get(m, H_PROCESS);
-	char pidns[24];
+	char pidns[24] = "";
 
 	memset(o, 0, sizeof(*o));
 	nl = n > 0 ? memchr(p, '\n', n) : NULL;

@@ -15,7 +15,7 @@
 static struct lease_owner
 self(void)
 {
-	struct lease_owner o;
+	struct lease_owner o = {0}; /* compared as bytes, below */
 
 	assert_int_equal(lease_owner_self(&o, NULL), 0);
 	return o;
@@ -86,7 +86,7 @@ holder(struct env *v)
 static void
 test_self(void **state)
 {
-	struct lease_owner a = self(), b = self(), c;
+	struct lease_owner a = self(), b = self(), c = {0};
 	struct strbuf text = STRBUF_INIT;
 	struct meta *m = meta_new();
 
