@@ -2,6 +2,7 @@
 /* The store s3 against servers that answer as real ones have been seen to, and
  * as broken ones might.  (What it does with a good one is contract_s3.c.) */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -411,7 +412,7 @@ busy_servers_say_for_how_long(void **state)
 enum { HONEST, IGNORES, NO_501, LATE_500, LOST_500, LOSER_500, CUT };
 
 static void
-conditional(void *arg, struct fake_conn *c, const struct fake_request *q)
+conditional_one(void *arg, struct fake_conn *c, const struct fake_request *q)
 {
 	struct ctx *x = arg;
 	bool probe = strstr(q->target, "-pail-probe-") != NULL;
@@ -448,6 +449,17 @@ conditional(void *arg, struct fake_conn *c, const struct fake_request *q)
 		else
 			fault(c, 500, "InternalError");
 	}
+}
+
+/* Each connection has a thread of its own, and they share the object. */
+static void
+conditional(void *arg, struct fake_conn *c, const struct fake_request *q)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	conditional_one(arg, c, q);
+	pthread_mutex_unlock(&lock);
 }
 
 static void
