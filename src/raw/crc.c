@@ -4,9 +4,6 @@
 
 #include <isa-l/crc.h>
 #include <limits.h>
-#include <string.h>
-
-#include "base/byteorder.h"
 
 uint32_t
 crc32c(uint32_t crc, const void *p, size_t n)
@@ -24,17 +21,4 @@ crc32c(uint32_t crc, const void *p, size_t n)
 		n -= (size_t)part;
 	}
 	return ~crc;
-}
-
-uint32_t
-crc_fragment_seed(const uint8_t pool_uuid[16], uint64_t seq, uint32_t extent,
-    unsigned column)
-{
-	uint8_t id[29];
-
-	memcpy(id, pool_uuid, 16);
-	put_le64(id + 16, seq);
-	put_le32(id + 24, extent);
-	id[28] = (uint8_t)column;
-	return crc32c(0, id, sizeof(id));
 }

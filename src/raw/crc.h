@@ -12,10 +12,4 @@
  */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 
-/* The CRC of a fragment's identity, to begin its checksum with (docs/raw.md,
- * "Fragment checksums"): data of another pool, commit, extent or column does
- * not verify (G5). */
-uint32_t crc_fragment_seed(const uint8_t pool_uuid[16], uint64_t seq,
-    uint32_t extent, unsigned column);
-
 #endif

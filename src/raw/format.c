@@ -479,7 +479,6 @@ raw_record_seal(struct raw_record *r, uint8_t *out)
 	put_le64(out + 56, r->durable_seq);
 	put_le32(out + 64, r->prev_crc);
 	put_le32(out + 68, r->nitems);
-	out[72] = r->kind;
 	r->crc = record_crc(out, (size_t)r->sectors * RAW_SECTOR);
 	put_le32(out + 4, r->crc);
 }
@@ -500,9 +499,7 @@ raw_record_peek(struct raw_record *r, const uint8_t *in, size_t n)
 	r->durable_seq = get_le64(in + 56);
 	r->prev_crc = get_le32(in + 64);
 	r->nitems = get_le32(in + 68);
-	r->kind = in[72];
-	/* A PAD is its header's sector alone, however much it skips. */
-	if (r->kind > RAW_RECORD_MARK || r->bytes < RAW_RECORD_HEADER ||
+	if (r->bytes < RAW_RECORD_HEADER ||
 	    r->sectors == 0 || r->sectors > RAW_RECORD_MAX / RAW_SECTOR ||
 	    r->bytes > (uint64_t)r->sectors * RAW_SECTOR)
 		return -EBADMSG;

@@ -100,13 +100,10 @@ int raw_super_decode(
 bool raw_super_looks_like(const uint8_t in[RAW_SECTOR]);
 
 /* --- log record ---------------------------------------------------------- */
-enum raw_record_kind { RAW_RECORD_COMMIT, RAW_RECORD_PAD, RAW_RECORD_MARK };
-
 struct raw_record {
 	uint8_t pool_uuid[16];
 	uint64_t epoch, seq, pos, durable_seq;
 	uint32_t sectors, bytes, prev_crc, nitems, crc;
-	uint8_t kind;
 };
 
 #define RAW_RECORD_HEADER 80
