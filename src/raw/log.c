@@ -147,6 +147,7 @@ batch_apply(struct pool *p)
 	strbuf_clear(&b->items);
 	b->nitems = 0;
 	batch_fail(p, b, rc);
+	write_retry(p); /* a PUT if absent knows now */
 	log_kick(p);
 }
 

@@ -211,14 +211,53 @@ send_data(struct pool *p, struct pool_write *w)
 	return 0;
 }
 
+static bool
+exists(struct pool *p, const char *key)
+{
+	struct raw_object o;
+
+	return index_get(p->index, key, &o, NULL, 0) == 0;
+}
+
+/* A write of the key is in a batch that is not applied yet. */
+static bool
+under_way(const struct batch *b, const char *key)
+{
+	list_for_each(l, &b->writes) {
+		const struct pool_write *w =
+		    list_entry(l, struct pool_write, link);
+
+		for (unsigned i = 0; i < w->nitems; i++)
+			if (strcmp(w->req->items[i].key, key) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* Of several PUTs if absent one wins: the others wait until it is known how the
+ * first one ends. */
+static int
+check_absent(struct pool *p, const char *key)
+{
+	if (exists(p, key))
+		return -EEXIST;
+	if (under_way(&p->open, key) || under_way(&p->flying, key))
+		return -EAGAIN;
+	return 0;
+}
+
 /* 0: on its way; -EAGAIN: it has to wait; else it has failed. */
 static int
 admit(struct pool *p, struct pool_write *w)
 {
-	int rc;
+	int rc = 0;
 
 	if (p->read_only)
 		return -EROFS;
+	if (w->req->op == POOL_PUT && w->req->if_absent)
+		rc = check_absent(p, w->req->items[0].key);
+	if (rc < 0)
+		return rc;
 	if (!log_has_room(p, w))
 		return -EAGAIN;
 	rc = prepare(p, w);
@@ -272,25 +311,12 @@ write_retry(struct pool *p)
 	}
 }
 
-/* The key is there, or on its way. */
-static bool
-exists(struct pool *p, const char *key)
-{
-	struct raw_object o;
-
-	return index_get(p->index, key, &o, NULL, 0) == 0;
-}
-
 void
 write_submit(struct pool *p, struct pool_req *r)
 {
 	struct pool_write *w;
 	int rc;
 
-	if (r->op == POOL_PUT && r->if_absent && exists(p, r->items[0].key)) {
-		pool_fail_later(p, r, -EEXIST);
-		return;
-	}
 	if (r->op == POOL_DELETE && !exists(p, r->items[0].key)) {
 		pool_fail_later(p, r, 0);
 		return;
