@@ -465,7 +465,8 @@ racer_done(struct store_req *r)
 	a->all = --a->left == 0;
 }
 
-/* Several clients, each with a store of its own: one wins. */
+/* Several clients, each with a store of its own (or with the one that there can
+ * be): one wins. */
 static void
 if_absent_race(void **state)
 {
@@ -477,9 +478,12 @@ if_absent_race(void **state)
 
 	if (!x->s->info.if_absent)
 		skip();
-	for (unsigned i = 0; i < RACERS; i++)
-		assert_int_equal(
-		    x->c->open(x->loop, x->c->arg, &s[i], NULL), 0);
+	for (unsigned i = 0; i < RACERS; i++) {
+		s[i] = x->s;
+		if (!x->c->exclusive)
+			assert_int_equal(
+			    x->c->open(x->loop, x->c->arg, &s[i], NULL), 0);
+	}
 	for (unsigned round = 0; round < (x->c->slow ? 3 : 20); round++) {
 		struct racers a = {RACERS, false};
 		const char *k = key(x, "race");
@@ -508,7 +512,7 @@ if_absent_race(void **state)
 		assert_object(x->s, k, 1000, (uint64_t)won);
 		assert_int_equal(do_simple(x->s, STORE_DELETE, k), 0);
 	}
-	for (unsigned i = 0; i < RACERS; i++)
+	for (unsigned i = 0; i < RACERS && !x->c->exclusive; i++)
 		store_free(s[i]);
 }
 
@@ -905,6 +909,8 @@ another_store_sees_it(void **state)
 	const char *k = key(x, "durable");
 	struct store *other;
 
+	if (x->c->exclusive)
+		skip();
 	assert_int_equal(do_put(x, k, 5000, 5), 0);
 	assert_int_equal(do_simple(x->s, STORE_SYNC, NULL), 0);
 	assert_int_equal(x->c->open(x->loop, x->c->arg, &other, NULL), 0);
@@ -914,6 +920,40 @@ another_store_sees_it(void **state)
 	assert_int_equal(do_simple(other, STORE_DELETE, k), 0);
 	assert_absent(x->s, k);
 	store_free(other);
+}
+
+/* A store with one owner: a second one is refused by name, and disturbs
+ * nothing; whoever opens it after the first finds what was there. */
+static void
+one_owner(void **state)
+{
+	struct ctx *x = *state;
+	const char *k = key(x, "owned"), *gone = key(x, "gone");
+	struct err e = ERR_INIT;
+	struct store *other;
+
+	if (!x->c->exclusive)
+		skip();
+	assert_int_equal(do_put(x, k, 5000, 5), 0);
+	assert_int_equal(do_put(x, gone, 5, 5), 0);
+	assert_int_equal(
+	    x->c->open(x->loop, x->c->arg, &other, &e), -EBUSY);
+	assert_int_equal(e.rc, -EBUSY);
+	assert_true(err_text(&e)[0] != '\0');
+	assert_object(x->s, k, 5000, 5);
+	assert_int_equal(do_simple(x->s, STORE_DELETE, gone), 0);
+	assert_int_equal(do_simple(x->s, STORE_SYNC, NULL), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		store_free(x->s);
+		x->s = NULL;
+		err_clear(&e);
+		assert_int_equal(
+		    x->c->open(x->loop, x->c->arg, &x->s, &e), 0);
+		assert_object(x->s, k, 5000 + i, 5 + i);
+		assert_absent(x->s, gone);
+		/* Not synced: closing makes it durable. */
+		assert_int_equal(do_put(x, k, 5001 + i, 6 + i), 0);
+	}
 }
 
 /* --- a long story, against a model ----------------------------------------------------- */
@@ -1010,6 +1050,7 @@ contract_run(const struct contract *c)
 		T(cancel),
 		T(batch),
 		T(another_store_sees_it),
+		T(one_owner),
 		T(as_the_model_says),
 	};
 

@@ -1,7 +1,7 @@
 # unit tests of src/store
 store_unit = tests/unit/store/url tests/unit/store/meta \
 	tests/unit/store/stacks tests/unit/store/filters \
-	tests/unit/store/dir tests/unit/store/nomem
+	tests/unit/store/dir tests/unit/store/raw tests/unit/store/nomem
 check_PROGRAMS += $(store_unit)
 TESTS += $(store_unit)
 
@@ -24,6 +24,10 @@ tests_unit_store_dir_SOURCES = tests/unit/store/dir.c \
 	tests/unit/store/contract.c tests/unit/store/contract.h
 tests_unit_store_dir_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_store_dir_LDADD = $(UNIT_LIBS)
+tests_unit_store_raw_SOURCES = tests/unit/store/raw.c \
+	tests/unit/store/contract.c tests/unit/store/contract.h
+tests_unit_store_raw_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_raw_LDADD = $(UNIT_LIBS)
 # Besides allocations: the system calls of the store in a directory.
 tests_unit_store_nomem_SOURCES = tests/unit/store/nomem.c $(FAULT_FILES)
 tests_unit_store_nomem_CPPFLAGS = $(UNIT_CPPFLAGS)
