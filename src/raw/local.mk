@@ -17,6 +17,8 @@ libpail_la_SOURCES += \
 	src/raw/read.c src/raw/read.h \
 	src/raw/recover.c src/raw/recover.h \
 	src/raw/replay.c \
+	src/raw/repair.h \
+	src/raw/status.c \
 	src/raw/scrub.c src/raw/scrub.h \
 	src/raw/write.c src/raw/write.h \
 	src/raw/xio.c src/raw/xio.h

@@ -481,38 +481,3 @@ pool_close(struct pool *p, struct err *e)
 	pool_abandon(p);
 	return rc;
 }
-
-void
-pool_get_status(const struct pool *p, struct pool_status *s)
-{
-	memset(s, 0, sizeof(*s));
-	s->k = p->k;
-	s->m = p->m;
-	memcpy(s->uuid, p->super.pool_uuid, 16);
-	snprintf(s->name, sizeof(s->name), "%s", p->super.name);
-	s->epoch = p->super.epoch;
-	s->seq = p->written_seq;
-	s->durable_seq = p->durable_seq;
-	s->objects = index_count(p->index);
-	s->data_bytes = alloc_total(p->alloc) * RAW_SECTOR;
-	s->free_bytes = alloc_nfree(p->alloc) * RAW_SECTOR;
-	s->usable_bytes = s->data_bytes / p->n * p->k;
-	s->index_bytes = index_memory(p->index);
-	s->read_only = p->read_only;
-	if (p->read_only)
-		snprintf(s->why, sizeof(s->why), "%s", err_text(&p->why));
-	s->online = pool_online(p);
-	for (unsigned c = 0; c < p->n; c++) {
-		const struct member *m = &p->member[c];
-		struct pool_member_status *ms = &s->member[c];
-
-		snprintf(ms->path, sizeof(ms->path), "%s",
-		    m->dev ? m->dev->path : "");
-		ms->state = p->super.member[c].state;
-		ms->bytes = p->super.member[c].bytes;
-		ms->read_errors = m->read_errors;
-		ms->write_errors = m->write_errors;
-		ms->checksum_errors = m->checksum_errors;
-		ms->repaired = m->repaired;
-	}
-}

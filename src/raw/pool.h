@@ -77,9 +77,19 @@ struct pool_create_params {
 int pool_create(struct rdev *const *devs, unsigned n,
     const struct pool_create_params *p, struct err *e);
 
+enum pool_discard {
+	POOL_DISCARD_AUTO, /* block devices, and image files with holes */
+	POOL_DISCARD_OFF,
+	POOL_DISCARD_ON
+};
+
 struct pool_open_params {
 	bool read_only;	      /* writes nothing at all */
-	bool force_degraded;  /* go on with fewer members than is safe */
+	/* Go on with fewer members than is safe: others may have newer data,
+	 * which is given up; and take writes with no redundancy left. */
+	bool force_degraded;
+	enum pool_discard discard; /* of space that is free */
+	int64_t io_timeout_ns; /* a member is out after it; 0: 10 s */
 };
 
 /*
@@ -101,6 +111,16 @@ bool pool_find(struct pool *p, const char *key, struct raw_object *o);
  * is overwritten with the next greater key; 0: no more. */
 int pool_next(struct pool *p, char key[RAW_KEY_MAX + 1], struct raw_object *o);
 
+/* How the pool is, from best to worst. */
+enum pool_health {
+	POOL_WHOLE,	 /* any m members may be lost */
+	POOL_REBUILDING, /* not yet, but what is missing is being rebuilt */
+	POOL_DEGRADED,	 /* fewer than m may be lost, and nothing changes that */
+	POOL_AT_RISK,	 /* none may be lost; with m >= 2 no writes are taken */
+	POOL_FAILED	 /* too few members are left to read everything */
+};
+const char *pool_health_word(enum pool_health h); /* "whole", "degraded" ... */
+
 struct pool_status {
 	unsigned k, m;
 	uint8_t uuid[16];
@@ -112,12 +132,32 @@ struct pool_status {
 	size_t index_bytes;   /* memory */
 	bool read_only;
 	char why[ERR_TEXT_MAX]; /* it is read-only, or "" */
-	unsigned online;
+	enum pool_health health;
+	unsigned online;     /* members that have everything */
+	unsigned rebuilding; /* ... that get what they miss */
+
+	struct { /* of all members that are rebuilt, in one pass */
+		bool active;
+		uint64_t objects_done, objects_total;
+		uint64_t bytes_done, bytes_total; /* raw, of what was looked at */
+		uint64_t bytes_written; /* to the members */
+		uint64_t bytes_per_s;	/* of bytes_done, lately */
+		uint64_t lost; /* objects that could not be rebuilt */
+	} rebuild;
+
 	struct pool_member_status {
-		char path[256];
+		char path[256]; /* the last that it had here, or "" */
+		bool here;	/* its device is in use */
+		uint8_t uuid[16];
 		enum raw_member_state state;
+		bool suspect; /* does not answer, or errs often */
+		bool slow;    /* next to the others */
 		uint64_t bytes, read_errors, write_errors, checksum_errors,
-		    repaired;
+		    repaired, timeouts,
+		    hedged; /* reads that did not wait for it */
+		uint64_t discarded_bytes;
+		uint64_t read_p99_ns; /* lately; 0: too few */
+		unsigned inflight;
 	} member[RAW_MAX_MEMBERS];
 };
 void pool_get_status(const struct pool *p, struct pool_status *s);

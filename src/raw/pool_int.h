@@ -146,6 +146,8 @@ struct pool {
 };
 
 unsigned pool_online(const struct pool *p);
+/* ... those of them that have everything. */
+unsigned pool_whole_members(const struct pool *p);
 /* The member of a column can be used. */
 struct rdev *pool_dev(const struct pool *p, unsigned column);
 /* ... for reading: not while it is rebuilt. */

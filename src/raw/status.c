@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * status.c: what a pool says about itself; see pool.h.
+ *
+ * Redundancy counts members that have everything.  One that is being rebuilt
+ * takes writes, but nobody is told that the pool is whole before it has ended.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "raw/alloc.h"
+#include "raw/index.h"
+#include "raw/pool_int.h"
+
+unsigned
+pool_whole_members(const struct pool *p)
+{
+	unsigned n = 0;
+
+	for (unsigned c = 0; c < p->n; c++)
+		n += pool_readable(p, c);
+	return n;
+}
+
+static enum pool_health
+health(const struct pool *p, unsigned online, unsigned rebuilding)
+{
+	if (online < p->k)
+		return POOL_FAILED;
+	if (online == p->n)
+		return POOL_WHOLE;
+	if (rebuilding > 0)
+		return POOL_REBUILDING;
+	return online == p->k ? POOL_AT_RISK : POOL_DEGRADED;
+}
+
+const char *
+pool_health_word(enum pool_health h)
+{
+	static const char *const words[] = {
+	    "whole", "rebuilding", "degraded", "at risk", "failed"};
+
+	return words[h];
+}
+
+static void
+member_status(const struct pool *p, unsigned c, struct pool_member_status *s)
+{
+	const struct member *m = &p->member[c];
+	const struct rdev *d = pool_dev(p, c);
+
+	snprintf(s->path, sizeof(s->path), "%s", m->dev ? m->dev->path : "");
+	s->here = d != NULL;
+	memcpy(s->uuid, p->super.member[c].uuid, 16);
+	s->state = p->super.member[c].state;
+	s->bytes = p->super.member[c].bytes;
+	s->read_errors = m->read_errors;
+	s->write_errors = m->write_errors;
+	s->checksum_errors = m->checksum_errors;
+	s->repaired = m->repaired;
+	s->inflight = m->dev ? m->dev->inflight : 0;
+}
+
+void
+pool_get_status(const struct pool *p, struct pool_status *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->k = p->k;
+	s->m = p->m;
+	memcpy(s->uuid, p->super.pool_uuid, 16);
+	snprintf(s->name, sizeof(s->name), "%s", p->super.name);
+	s->epoch = p->super.epoch;
+	s->seq = p->written_seq;
+	s->durable_seq = p->durable_seq;
+	s->objects = index_count(p->index);
+	s->data_bytes = alloc_total(p->alloc) * RAW_SECTOR;
+	s->free_bytes = alloc_nfree(p->alloc) * RAW_SECTOR;
+	s->usable_bytes = s->data_bytes / p->n * p->k;
+	s->index_bytes = index_memory(p->index);
+	s->read_only = p->read_only;
+	if (p->read_only)
+		snprintf(s->why, sizeof(s->why), "%s", err_text(&p->why));
+	s->online = pool_whole_members(p);
+	for (unsigned c = 0; c < p->n; c++)
+		s->rebuilding += pool_dev(p, c) &&
+		    p->super.member[c].state == RAW_MEMBER_REBUILDING;
+	s->health = health(p, s->online, s->rebuilding);
+	for (unsigned c = 0; c < p->n; c++)
+		member_status(p, c, &s->member[c]);
+}
