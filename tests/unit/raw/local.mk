@@ -2,6 +2,7 @@
 raw_tests = \
 	tests/unit/raw/test_ec \
 	tests/unit/raw/test_index \
+	tests/unit/raw/test_model \
 	tests/unit/raw/test_pool
 check_PROGRAMS += $(raw_tests)
 TESTS += $(raw_tests)
@@ -16,3 +17,13 @@ tests_unit_raw_test_pool_SOURCES = tests/unit/raw/test_pool.c \
 	tests/lib/simdisk.c tests/lib/simdisk.h
 tests_unit_raw_test_pool_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_pool_LDADD = $(UNIT_LIBS)
+
+# A pool on simulated disks, with a model of it: tests/lib/rawlab.h.
+RAWLAB = tests/lib/rawlab.c tests/lib/rawlab.h \
+	tests/lib/simdisk.c tests/lib/simdisk.h
+RAWLAB_WRAP = -Wl,--wrap=getrandom,--wrap=log_msg
+
+tests_unit_raw_test_model_SOURCES = tests/unit/raw/test_model.c $(RAWLAB)
+tests_unit_raw_test_model_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_model_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_model_LDADD = $(UNIT_LIBS)
