@@ -105,8 +105,10 @@ bool layout_survey_done(const struct layout *l);
 enum layout_lease {
 	LEASE_NONE,    /* look at nothing, write nothing (info, list) */
 	LEASE_READER,  /* refuse while somebody writes; write nothing */
+	/* From here on: to write. */
 	LEASE_WRITER,  /* take it; refuse while another has it */
-	LEASE_FORCE    /* take it from whoever has it */
+	LEASE_FORCE,   /* take it from whoever has it */
+	LEASE_RESUME   /* the owner's id has it already; lease.h Y9 */
 };
 
 struct layout_params {

@@ -340,11 +340,39 @@ takeover_begin(struct store *s, const char *prefix, const struct chain *old,
 	return rc < 0 ? rc : -EAGAIN;
 }
 
+/* How lease_acquire and lease_resume differ. */
+enum how { FROM_THE_GONE, BY_FORCE, OURS_ONLY };
+
+/* It is ours by its id; another process of ours may have written it. */
+static int
+renew(struct store *s, const char *prefix, const struct lease_owner *was,
+    const struct lease_owner *me, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1];
+
+	if (lease_owner_same_process(was, me))
+		return 0;
+	token_key(key, prefix);
+	return put_owner(s, key, me, false, e);
+}
+
+static int
+lost(struct store *s, const char *prefix, const struct lease_owner *o,
+    struct err *e)
+{
+	char who[400];
+
+	lease_owner_describe(o, who, sizeof(who));
+	return err_set(e, -ESTALE,
+	    "%s%s: its lease was taken over while it was mounted here, %s: "
+	    "nothing more is written by this mount", s->url, prefix, who);
+}
+
 /* One round: 0 it is ours, -EAGAIN look again, -EBUSY, or an error.  last: only
  * look what has become of the rounds before. */
 static int
 acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
-    bool force, bool last, struct err *e)
+    enum how how, bool last, struct err *e)
 {
 	char key[STORE_KEY_MAX + 1];
 	const struct lease_owner *o;
@@ -354,7 +382,8 @@ acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
 	if (rc < 0)
 		return rc;
 	if (c.n > 0 && lease_owner_same(chain_end(&c), me))
-		return c.n == 1 ? 0 : takeover_finish(s, prefix, &c, me, e);
+		return c.n > 1 ? takeover_finish(s, prefix, &c, me, e) :
+				 renew(s, prefix, chain_end(&c), me, e);
 	if (last)
 		return err_set(e, -EBUSY,
 		    "%s%s: several hosts are trying to mount it at once; try "
@@ -367,15 +396,18 @@ acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
 		return rc == 0 || rc == -EEXIST ? -EAGAIN : rc;
 	}
 	o = chain_end(&c);
+	if (how == OURS_ONLY)
+		return lost(s, prefix, o, e);
 	/* Has somebody taken it over from us, while we were at it? */
-	if (chain_has(&c, me) || (!force && !lease_owner_gone(o, me)))
+	if (chain_has(&c, me) ||
+	    (how != BY_FORCE && !lease_owner_gone(o, me)))
 		return refuse(s, prefix, o, e);
 	return takeover_begin(s, prefix, &c, me, e);
 }
 
-int
-lease_acquire(struct store *s, const char *prefix, const struct lease_owner *me,
-    bool force, struct lease **out, struct err *e)
+static int
+acquire(struct store *s, const char *prefix, const struct lease_owner *me,
+    enum how how, struct lease **out, struct err *e)
 {
 	struct lease *l = calloc(1, sizeof(*l));
 	int rc = -EAGAIN;
@@ -389,13 +421,28 @@ lease_acquire(struct store *s, const char *prefix, const struct lease_owner *me,
 	l->store = s;
 	l->me = *me;
 	for (int i = 0; rc == -EAGAIN; i++)
-		rc = acquire_round(s, prefix, me, force, i >= TRIES_MAX, e);
+		rc = acquire_round(s, prefix, me, how, i >= TRIES_MAX, e);
 	if (rc < 0) {
 		lease_free(l);
 		return rc;
 	}
 	*out = l;
 	return 0;
+}
+
+int
+lease_acquire(struct store *s, const char *prefix, const struct lease_owner *me,
+    bool force, struct lease **out, struct err *e)
+{
+	return acquire(s, prefix, me, force ? BY_FORCE : FROM_THE_GONE, out,
+	    e);
+}
+
+int
+lease_resume(struct store *s, const char *prefix, const struct lease_owner *me,
+    struct lease **out, struct err *e)
+{
+	return acquire(s, prefix, me, OURS_ONLY, out, e);
 }
 
 /* --- the end ---------------------------------------------------------------- */

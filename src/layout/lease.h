@@ -15,6 +15,9 @@
  *      request of one of them is on its way for longer than a second.
  *  Y7. A lease is taken over only from one who is provably gone, or by force.
  *  Y8. A release removes the lease only while it is ours.
+ *  Y9. A mount that goes on in another process keeps its lease: the record's
+ *      id stays, the processes in it change.  Nobody else can take it in
+ *      between, and where somebody has (by force), the mount does not fight.
  *
  * Functions run the store's loop until they are done.
  */
@@ -44,6 +47,11 @@ int lease_check(struct store *s, const char *prefix,
 int lease_acquire(struct store *s, const char *prefix,
     const struct lease_owner *me, bool force, struct lease **out,
     struct err *e);
+
+/* The same for a process that carries on a mount: me has the id of the lease
+ * that the mount holds.  -ESTALE: somebody else has it now. */
+int lease_resume(struct store *s, const char *prefix,
+    const struct lease_owner *me, struct lease **out, struct err *e);
 
 /* Give it up and free l.  -ESTALE: somebody has taken it from us. */
 int lease_release(struct lease *l, struct err *e);

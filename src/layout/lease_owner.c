@@ -34,6 +34,7 @@
 #define H_MACHINE "pail-machine"
 #define H_BOOT "pail-boot"
 #define H_PROCESS "pail-process" /* pid start namespace */
+#define H_HOLDER "pail-holder"	 /* pid start */
 
 /* The first line of a small file; "" if there is none. */
 static void
@@ -160,6 +161,27 @@ lease_owner_self(struct lease_owner *o, struct err *e)
 	return 0;
 }
 
+void
+lease_owner_serve(struct lease_owner *o, int64_t holder)
+{
+	struct process p;
+
+	o->pid = getpid();
+	look_at_process(o->pid, &p);
+	o->pid_start = p.start;
+	o->holder = holder;
+	look_at_process(holder, &p);
+	o->holder_start = p.start;
+}
+
+bool
+lease_owner_same_process(const struct lease_owner *a,
+    const struct lease_owner *b)
+{
+	return a->pid == b->pid && a->pid_start == b->pid_start &&
+	    a->holder == b->holder && a->holder_start == b->holder_start;
+}
+
 int
 lease_owner_encode(const struct lease_owner *o, struct strbuf *body,
     struct meta *m)
@@ -184,6 +206,11 @@ lease_owner_encode(const struct lease_owner *o, struct strbuf *body,
 		snprintf(process, sizeof(process), "%" PRId64 " %" PRIu64 " %s",
 		    o->pid, o->pid_start, o->pidns);
 		rc = meta_add(m, H_PROCESS, process);
+	}
+	if (rc == 0 && o->holder > 0) {
+		snprintf(process, sizeof(process), "%" PRId64 " %" PRIu64,
+		    o->holder, o->holder_start);
+		rc = meta_add(m, H_HOLDER, process);
 	}
 	return rc;
 }
@@ -215,6 +242,7 @@ lease_owner_decode(struct lease_owner *o, const struct meta *m,
 	const char *p = body, *end = p + n, *nl;
 	const char *token = meta_get(m, H_TOKEN);
 	const char *process = meta_get(m, H_PROCESS);
+	const char *holder = meta_get(m, H_HOLDER);
 	char pidns[24] = "";
 
 	memset(o, 0, sizeof(*o));
@@ -244,6 +272,10 @@ lease_owner_decode(struct lease_owner *o, const struct meta *m,
 		memcpy(o->pidns, pidns, sizeof(pidns));
 	else
 		o->pid = 0, o->pid_start = 0;
+	/* What is said and not understood proves nothing. */
+	if (holder != NULL && sscanf(holder, "%" SCNd64 " %" SCNu64,
+	    &o->holder, &o->holder_start) != 2)
+		o->holder = INT64_MAX, o->holder_start = 0;
 }
 
 bool
@@ -259,16 +291,16 @@ same_text(const char *a, const char *b)
 }
 
 static bool
-process_gone(const struct lease_owner *o)
+process_gone(int64_t pid, uint64_t start)
 {
 	struct process now;
 
-	if (o->pid <= 0 || o->pid > INT32_MAX || o->pid_start == 0)
+	if (pid <= 0 || pid > INT32_MAX || start == 0)
 		return false;
-	if (kill((pid_t)o->pid, 0) < 0 && errno == ESRCH)
+	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
 		return true;
-	look_at_process(o->pid, &now);
-	return now.dead || (now.start != 0 && now.start != o->pid_start);
+	look_at_process(pid, &now);
+	return now.dead || (now.start != 0 && now.start != start);
 }
 
 bool
@@ -278,7 +310,9 @@ lease_owner_gone(const struct lease_owner *owner, const struct lease_owner *me)
 		return false;
 	if (same_text(owner->boot, me->boot))
 		return same_text(owner->pidns, me->pidns) &&
-		    process_gone(owner);
+		    process_gone(owner->pid, owner->pid_start) &&
+		    (owner->holder == 0 || process_gone(owner->holder,
+			owner->holder_start));
 	return owner->boot[0] != '\0' && me->boot[0] != '\0' &&
 	    same_text(owner->machine, me->machine) &&
 	    same_text(owner->host, me->host);

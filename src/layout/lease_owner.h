@@ -33,10 +33,22 @@ struct lease_owner {
 	char pidns[24];	     /* where the process number counts */
 	int64_t pid;
 	uint64_t pid_start;  /* clock ticks after boot */
+	/* A second process of the same mount, which outlives the first and
+	 * starts its successor (docs/restart.md); pid 0: there is none. */
+	int64_t holder;
+	uint64_t holder_start;
 };
 
 /* This process, with a new id and token and the time of now. */
 int lease_owner_self(struct lease_owner *o, struct err *e);
+
+/* This process now serves the mount whose record o is, and holder, a process
+ * that can be seen from here, holds it. */
+void lease_owner_serve(struct lease_owner *o, int64_t holder);
+
+/* Do both name the same processes? */
+bool lease_owner_same_process(const struct lease_owner *a,
+    const struct lease_owner *b);
 
 /* A record as object.  -ENOMEM. */
 int lease_owner_encode(const struct lease_owner *o, struct strbuf *body,
@@ -52,7 +64,8 @@ bool lease_owner_same(const struct lease_owner *a,
 /*
  * Can it be proved that owner is gone?  me: who asks.
  *
- *	the same boot and pid namespace, and no such process now, or another
+ *	the same boot and pid namespace, and no such process now, or another;
+ *	if it names a holder, that has to be gone as well
  *	the same machine, booted anew since
  *
  * Anything else is no proof: a host that cannot be reached may be alive.

@@ -140,7 +140,7 @@ layout_free(struct layout *l)
 static bool
 wants_to_write(const struct layout_params *p)
 {
-	return p->lease == LEASE_WRITER || p->lease == LEASE_FORCE;
+	return p->lease >= LEASE_WRITER;
 }
 
 static struct layout *
@@ -254,8 +254,10 @@ take_possession(struct opening *o, struct layout *l, struct err *e)
 	if (rc == 0 && o->create)
 		rc = s3b_create(o, l, e);
 	if (rc == 0 && wants_to_write(p)) {
-		rc = lease_acquire(o->s, o->prefix, &me,
-		    p->lease == LEASE_FORCE, &l->lease, e);
+		rc = p->lease == LEASE_RESUME ?
+		    lease_resume(o->s, o->prefix, &me, &l->lease, e) :
+		    lease_acquire(o->s, o->prefix, &me,
+			p->lease == LEASE_FORCE, &l->lease, e);
 		l->exclusive = rc == 0;
 	}
 	return rc;

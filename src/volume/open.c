@@ -89,8 +89,7 @@ open_url(struct volume *v, const struct store_env *env, const struct url *u,
 	struct store_env own = *env;
 	int rc;
 
-	own.read_only = p->layout.lease != LEASE_WRITER &&
-	    p->layout.lease != LEASE_FORCE;
+	own.read_only = p->layout.lease < LEASE_WRITER;
 	rc = store_open(&own, u, p->layout.create, &v->store, e);
 
 	if (rc < 0)

@@ -215,6 +215,68 @@ test_gone(void **state)
 
 static const struct mem_config stores[] = {{0}, {.no_if_absent = true}};
 
+/* Two processes of one mount: both have to be gone. */
+static void
+test_gone_with_holder(void **state)
+{
+	struct lease_owner me = self(), o = dead_owner(), back = {0};
+	struct strbuf text = STRBUF_INIT;
+	struct meta *m = meta_new();
+
+	assert_true(lease_owner_gone(&o, &me));
+	o.holder = o.pid;
+	o.holder_start = o.pid_start;
+	assert_true(lease_owner_gone(&o, &me));
+	o.holder = getpid();
+	o.holder_start = me.pid_start;
+	assert_false(lease_owner_gone(&o, &me));
+	assert_int_equal(lease_owner_encode(&o, &text, m), 0);
+	lease_owner_decode(&back, m, text.s, text.len);
+	assert_true(lease_owner_same_process(&o, &back));
+	assert_false(lease_owner_gone(&back, &me));
+	/* Something is said of a holder, and not understood: no proof. */
+	meta_add(m, "pail-holder", "what");
+	lease_owner_decode(&back, m, text.s, text.len);
+	assert_false(lease_owner_gone(&back, &me));
+	/* The holder is dead, the first process is not. */
+	lease_owner_serve(&o, dead_owner().pid);
+	assert_int_equal(o.pid, getpid());
+	assert_false(lease_owner_gone(&o, &me));
+	strbuf_fini(&text);
+	meta_unref(m);
+}
+
+/* Y9: a mount goes on in another process. */
+static void
+test_resume(void **state)
+{
+	struct env v;
+	struct lease_owner was = dead_owner(), me = was, other = self();
+	struct lease *a = NULL, *b = NULL;
+	struct err e = ERR_INIT;
+
+	was.holder = getpid(); /* which keeps the lease meanwhile */
+	was.holder_start = other.pid_start;
+	env_init(&v, &stores[0]);
+	put_token(&v, TOKEN, &was);
+	assert_int_equal(acquire(&v, &other, false, &b, &e), -EBUSY);
+	lease_owner_serve(&me, getpid());
+	assert_int_equal(lease_resume(v.store, "v/", &me, &a, &e), 0);
+	struct lease_owner now = holder(&v);
+
+	assert_true(lease_owner_same(&now, &was));
+	assert_true(lease_owner_same_process(&now, &me));
+	lease_free(a);
+	/* Somebody has taken it: he keeps it, though he is dead by now. */
+	now = dead_owner();
+	put_token(&v, TOKEN, &now);
+	err_clear(&e);
+	assert_int_equal(lease_resume(v.store, "v/", &me, &a, &e), -ESTALE);
+	now = holder(&v);
+	assert_false(lease_owner_same(&now, &me));
+	env_fini(&v);
+}
+
 static void
 test_one_writer(void **state)
 {
@@ -397,6 +459,8 @@ main(void)
 	    cmocka_unit_test(test_self),
 	    cmocka_unit_test(test_decode),
 	    cmocka_unit_test(test_gone),
+	    cmocka_unit_test(test_gone_with_holder),
+	    cmocka_unit_test(test_resume),
 	    cmocka_unit_test(test_one_writer),
 	    cmocka_unit_test(test_recover),
 	    cmocka_unit_test(test_recover_chain),
