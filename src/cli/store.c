@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/strbuf.h"
@@ -16,6 +17,7 @@
 #include "cli/tool.h"
 #include "raw/open.h"
 #include "raw/pool.h"
+#include "store/open.h"
 
 static const struct {
 	const char *name, *summary;
@@ -24,6 +26,12 @@ static const struct {
     {"create", "make a store of devices or image files", store_create_run},
     {"status", "members, space, errors", store_status_run},
     {"scrub", "read everything, mend what is damaged", store_scrub_run},
+    {"check", "verify every structure, change nothing", store_check_run},
+    {"list", "the objects in a store", store_list_run},
+    {"get", "read an object", store_get_run},
+    {"put", "write an object", store_put_run},
+    {"delete", "delete an object", store_delete_run},
+    {"erase", "make devices members of nothing", store_erase_run},
 };
 #define NWHATS (sizeof(whats) / sizeof(whats[0]))
 
@@ -55,7 +63,9 @@ run(int argc, char **argv)
 	const char *names[NWHATS + 1] = {NULL}, *near;
 
 	if (argc < 2)
-		return cli_usage("store", "say what: create, status, scrub");
+		return cli_usage("store", "say what: create, status, scrub, "
+					  "check, list, get, put, delete or "
+					  "erase");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return help(stdout);
 	for (size_t i = 0; i < NWHATS; i++) {
@@ -77,36 +87,106 @@ const struct verb verb_store = {
     .run = run,
 };
 
+/* A path as an item of a list. */
+static void
+add_path(struct strbuf *list, const char *s)
+{
+	if (list->len > 0)
+		strbuf_putc(list, ',');
+	for (; *s; s++) {
+		if (*s == ',')
+			strbuf_putc(list, '\\');
+		strbuf_putc(list, *s);
+	}
+}
+
+/* prefix: of the last URL that names a volume; or NULL. */
+static int
+collect(struct tool *t, int n, char **names, struct strbuf *list,
+    char **prefix)
+{
+	for (int i = 0; i < n; i++) {
+		struct url u;
+		int rc;
+
+		if (strncmp(names[i], "raw:", 4) != 0) {
+			add_path(list, names[i]);
+			continue;
+		}
+		rc = url_parse(&u, names[i], &t->err);
+		if (rc < 0)
+			return rc;
+		if (list->len > 0)
+			strbuf_putc(list, ',');
+		strbuf_puts(list, u.path); /* is a list already */
+		if (prefix) {
+			free(*prefix);
+			*prefix = u.prefix;
+			u.prefix = NULL;
+		}
+		url_fini(&u);
+	}
+	return list->failed ? err_set(&t->err, -ENOMEM, "no memory") : 0;
+}
+
+int
+store_list_of(struct tool *t, int n, char **names, struct strbuf *list)
+{
+	return collect(t, n, names, list, NULL);
+}
+
 int
 store_pool_open(struct tool *t, int n, char **names, bool read_only,
     struct pool **out)
 {
 	struct pool_open_params op = {.read_only = read_only};
 	struct strbuf list = STRBUF_INIT;
-	int rc;
+	int rc = store_list_of(t, n, names, &list);
 
-	for (int i = 0; i < n; i++) {
-		const char *s = names[i];
-
-		if (strncmp(s, "raw:", 4) == 0) {
-			/* A URL's paths are a list already. */
-			s += 4;
-			strbuf_add(&list, s, strcspn(s, "?"));
-		} else {
-			for (; *s; s++) {
-				if (*s == ',')
-					strbuf_putc(&list, '\\');
-				strbuf_putc(&list, *s);
-			}
-		}
-		if (i + 1 < n)
-			strbuf_putc(&list, ',');
-	}
-	if (list.failed)
-		rc = err_set(&t->err, -ENOMEM, "no memory");
-	else
+	if (rc == 0)
 		rc = raw_open_paths(t->set.loop, t->set.fileio,
 		    strbuf_text(&list), &op, out, &t->err);
 	strbuf_fini(&list);
+	return rc;
+}
+
+/* What would mean something in a URL is written %XX. */
+static void
+add_encoded(struct strbuf *b, const char *s)
+{
+	for (; *s; s++) {
+		if (strchr("%?&#", *s))
+			strbuf_printf(b, "%%%02X", (unsigned char)*s);
+		else
+			strbuf_putc(b, *s);
+	}
+}
+
+int
+store_objects_open(struct tool *t, int n, char **names, bool read_only,
+    struct store **out, char **prefix)
+{
+	struct strbuf list = STRBUF_INIT, text = STRBUF_INIT;
+	struct store_env env = t->set.env;
+	struct url u;
+	int rc;
+
+	*prefix = strdup("");
+	rc = collect(t, n, names, &list, prefix);
+	strbuf_puts(&text, "raw:");
+	add_encoded(&text, strbuf_text(&list));
+	if (rc == 0 && (text.failed || !*prefix))
+		rc = err_set(&t->err, -ENOMEM, "no memory");
+	if (rc == 0)
+		rc = url_parse(&u, strbuf_text(&text), &t->err);
+	if (rc == 0) {
+		env.read_only = read_only;
+		rc = store_open(&env, &u, false, out, &t->err);
+		url_fini(&u);
+	}
+	strbuf_fini(&list);
+	strbuf_fini(&text);
+	if (rc < 0)
+		free(*prefix);
 	return rc;
 }

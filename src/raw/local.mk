@@ -1,6 +1,9 @@
 libpail_la_SOURCES += \
 	src/raw/alloc.c src/raw/alloc.h \
+	src/raw/check.c src/raw/check.h \
 	src/raw/crc.c src/raw/crc.h \
+	src/raw/erase.c src/raw/erase.h \
+	src/raw/holder.c src/raw/holder.h \
 	src/raw/ec.c src/raw/ec.h \
 	src/raw/format.c src/raw/format.h \
 	src/raw/geom.c src/raw/geom.h \

@@ -24,6 +24,7 @@
 
 #include "base/err.h"
 #include "loop/fileio.h"
+#include "raw/holder.h"
 
 struct file_dev {
 	struct rdev dev;
@@ -113,12 +114,15 @@ open_fd(const char *path, bool read_only, bool block, struct err *e)
 		return err_errno(e, -errno, "open %s", path);
 	if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
 		int rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		char who[RAW_HOLDER_MAX];
 
-		close(fd);
 		if (rc == -EBUSY)
-			return err_set(e, rc,
-			    "%s: another pail process has it open", path);
-		return err_errno(e, rc, "lock %s", path);
+			err_set(e, rc, "%s: %s has it open", path,
+			    raw_holder(fd, who));
+		else
+			err_errno(e, rc, "lock %s", path);
+		close(fd);
+		return rc;
 	}
 	return fd;
 }

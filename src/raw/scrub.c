@@ -36,6 +36,7 @@ struct scrub {
 	size_t next_root;
 	bool objects_done, stopped;
 	uint64_t total, repaired_before;
+	char lost[RAW_KEY_MAX + 1]; /* the last that was */
 	unsigned pending;
 	struct loop_task step;
 };
@@ -78,9 +79,11 @@ probed(struct xio *x)
 	struct probe *pb = x->arg;
 	struct scrub *s = pb->scrub;
 
-	if (x->rc < 0) {
+	/* Of an object with several extents only the first is told. */
+	if (x->rc < 0 && strcmp(s->lost, pb->key) != 0) {
 		s->result.lost++;
 		s->ops.lost(s->ops.arg, pb->key, &x->err);
+		strcpy(s->lost, pb->key);
 	}
 	s->result.bytes += (uint64_t)x->geom.total * RAW_SECTOR;
 	s->ops.progress(s->ops.arg, s->result.bytes, s->total);

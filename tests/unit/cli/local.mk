@@ -30,5 +30,5 @@ tests_unit_cli_test_s3backer_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cli_test_s3backer_LDADD = $(CLI_LIBS)
 
 # The manual against --help, and the tools on a directory; by the program.
-TESTS += tests/unit/cli/manual tests/unit/cli/tools
-EXTRA_DIST += tests/unit/cli/manual tests/unit/cli/tools
+TESTS += tests/unit/cli/manual tests/unit/cli/tools tests/unit/cli/stores
+EXTRA_DIST += tests/unit/cli/manual tests/unit/cli/tools tests/unit/cli/stores
