@@ -6,4 +6,6 @@ libpail_la_SOURCES += \
 	src/front/fuse_ops.c \
 	src/front/mounts.c src/front/mounts.h \
 	src/front/serve.c src/front/serve.h \
-	src/front/status.c src/front/status.h
+	src/front/status.c src/front/status.h \
+	src/front/storecmd.c src/front/storecmd.h \
+	src/front/storedoor.c src/front/storedoor.h

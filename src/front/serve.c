@@ -45,7 +45,9 @@
 #include "front/mounts.h"
 #include "front/serve.h"
 #include "front/status.h"
+#include "front/storedoor.h"
 #include "loop/work.h"
+#include "store/raw.h"
 #include "store/store.h"
 #include "volume/volume.h"
 
@@ -65,6 +67,7 @@ struct serve {
 	enum ending_state state;
 	struct fuse_front *front;
 	struct control *control;
+	struct storedoor *door; /* NULL: not over raw devices, or failed */
 	struct loop_signal signals;
 	struct volume_req flush;
 	struct loop_timer pause;
@@ -419,6 +422,22 @@ serve_free(struct serve *s)
 	free(s);
 }
 
+/* Nothing depends on it: without it the store cannot be asked while it is
+ * mounted. */
+static void
+open_door(struct serve *s)
+{
+	struct store *store = volume_store(s->volume);
+	struct storedoor_params p = {.pool = raw_store_pool(store),
+		.fileio = raw_store_fileio(store),
+		.url = volume_url(s->volume),
+		.dir = s->p.fuse.dir};
+	struct err e = ERR_INIT;
+
+	if (p.pool != NULL && storedoor_open(s->loop, &p, &s->door, &e) < 0)
+		log_warn("%s", err_text(&e));
+}
+
 static int
 start(struct serve *s, struct err *e)
 {
@@ -437,6 +456,7 @@ start(struct serve *s, struct err *e)
 		control_close(s->control, rc, err_text(e));
 		return rc;
 	}
+	open_door(s);
 	guard_memory();
 	return 0;
 }
@@ -449,6 +469,7 @@ finish(struct serve *s, struct err *e)
 	loop_timer_cancel(&s->pause);
 	fuse_front_free(s->front);
 	loop_run_until(s->loop, &s->unmount_idle); /* it may wait for us */
+	storedoor_close(s->door);
 	int rc = volume_close(s->volume, false, e);
 
 	control_close(s->control, rc, err_text(e));

@@ -34,7 +34,8 @@
 struct raw_store {
 	struct store store;
 	struct pool *pool;
-	struct fileio *fileio; /* ours, if the process has none */
+	struct fileio *used;   /* of the devices */
+	struct fileio *fileio; /* the same, if it is ours */
 };
 
 struct raw_req {
@@ -346,11 +347,28 @@ static const struct store_ops raw_ops = {
     .free = raw_free,
 };
 
+static struct raw_store *
+find_below(struct store *s)
+{
+	while (s->below)
+		s = s->below;
+	return s->ops == &raw_ops ? raw_of(s) : NULL;
+}
+
 struct pool *
 raw_store_pool(struct store *s)
 {
-	must(s->ops == &raw_ops);
-	return raw_of(s)->pool;
+	struct raw_store *r = find_below(s);
+
+	return r ? r->pool : NULL;
+}
+
+struct fileio *
+raw_store_fileio(struct store *s)
+{
+	struct raw_store *r = find_below(s);
+
+	return r ? r->used : NULL;
 }
 
 int
@@ -374,6 +392,7 @@ raw_store_open(const struct store_env *env, const struct url *u,
 		    env->loop, env->pool, FILEIO_AUTO, FILEIO_DEPTH, e);
 		rc = io ? 0 : -EIO;
 	}
+	s->used = io;
 	if (rc == 0)
 		rc = raw_open_paths(
 		    env->loop, io, u->path, &op, &s->pool, e);

@@ -10,6 +10,7 @@
  * there.  A pool is made by "pail store create", never here.
  */
 struct err;
+struct fileio;
 struct pool;
 struct store;
 struct store_env;
@@ -18,7 +19,9 @@ struct url;
 int raw_store_open(const struct store_env *env, const struct url *u,
     struct store **out, struct err *e);
 
-/* The pool below, for the tools. */
+/* The pool below, and the file I/O that its devices use; NULL: the store at the
+ * bottom of s is none of these. */
 struct pool *raw_store_pool(struct store *s);
+struct fileio *raw_store_fileio(struct store *s);
 
 #endif

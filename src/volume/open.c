@@ -190,6 +190,12 @@ volume_cache(struct volume *v)
 	return v->cache;
 }
 
+struct store *
+volume_store(struct volume *v)
+{
+	return v->store;
+}
+
 struct stat_set *
 volume_stats(struct volume *v)
 {

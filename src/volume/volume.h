@@ -89,6 +89,7 @@ int volume_close(struct volume *v, bool give_up, struct err *e);
 /* What is below, for status and for tools. */
 struct layout *volume_layout(struct volume *v);
 struct cache *volume_cache(struct volume *v);
+struct store *volume_store(struct volume *v);
 struct stat_set *volume_stats(struct volume *v);
 struct loop *volume_loop(struct volume *v);
 const char *volume_url(const struct volume *v);

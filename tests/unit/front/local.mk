@@ -1,6 +1,7 @@
 # unit tests of src/front
 front_unit = tests/unit/front/control tests/unit/front/ending \
-	tests/unit/front/mounts tests/unit/front/status
+	tests/unit/front/mounts tests/unit/front/status \
+	tests/unit/front/storedoor
 check_PROGRAMS += $(front_unit)
 TESTS += $(front_unit)
 
@@ -16,3 +17,6 @@ tests_unit_front_mounts_LDADD = $(UNIT_LIBS)
 tests_unit_front_status_SOURCES = tests/unit/front/status.c
 tests_unit_front_status_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_front_status_LDADD = $(UNIT_LIBS)
+tests_unit_front_storedoor_SOURCES = tests/unit/front/storedoor.c
+tests_unit_front_storedoor_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_front_storedoor_LDADD = $(UNIT_LIBS) $(JANSSON_LIBS)
