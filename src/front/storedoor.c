@@ -269,8 +269,10 @@ add_uuid(char *name, size_t size, const uint8_t uuid[16])
 static socklen_t
 address(struct sockaddr_un *a, const char *name)
 {
-	size_t n = strnlen(name, sizeof(a->sun_path) - 1);
+	size_t n = strlen(name);
 
+	if (n > sizeof(a->sun_path) - 1)
+		n = sizeof(a->sun_path) - 1;
 	memset(a, 0, sizeof(*a));
 	a->sun_family = AF_UNIX;
 	/* A leading NUL: the abstract name space. */

@@ -2,14 +2,18 @@
 /*
  * storeload: what pail's own store gets out of a server, next to loader.
  *
- *	storeload get|put|head|delete URL -p PREFIX -n COUNT [-s SIZE]
- *	          [-c INFLIGHT]
+ *	storeload get|put|commit|head|delete URL -p PREFIX -n COUNT [-s SIZE]
+ *	          [-c INFLIGHT] [-l LENGTH] [-r] [-y BYTES] [-t SECONDS] [-k]
  *
- * URL is any store's ("s3://bucket?endpoint=...", "dir:/x", "mem:").  Objects
+ * commit is put and then sync.  -l reads so many bytes at a random place of
+ * each object, -r takes the objects in random order, -y syncs after so many
+ * bytes of puts, -t ends after a time, -k kills the process instead of closing
+ * the store (a crash).  URL is any store's ("s3://bucket?endpoint=...", "dir:/x", "mem:").  Objects
  * are PREFIX00000000 ... as loader names them.  One line of JSON on stdout;
  * cpu_us is the processor time of this process for one request, which is what
- * pail itself costs.  Exit status 1 if any request failed; the first is named.
+ * pail itself costs, open_s what opening took.  Exit status 1 if any request failed; the first is named.
  */
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +28,12 @@
 #include "loop/loop.h"
 #include "loop/work.h"
 #include "store/open.h"
+#include "store/rnd.h"
 #include "store/store.h"
 
 struct slot {
 	struct store_req r;
+	struct store_req sync; /* of a commit */
 	struct buf *body;
 	char key[STORE_KEY_MAX];
 };
@@ -36,11 +42,19 @@ static struct {
 	enum store_op op;
 	const char *prefix;
 	unsigned count, inflight;
-	size_t size;
+	size_t size, length;
+	bool commit, kill;
+	uint64_t sync_every, unsynced;
+	int64_t end_ns;
+	uint32_t *order; /* NULL: one after the other */
+	uint64_t rnd;
+	struct store_req sync; /* the one of -y */
+	bool syncing;
 	struct store *s;
 	struct loop *loop;
 	struct slot *slots;
 	unsigned started, ended, failed;
+	double open_s;
 	bool done;
 } load = {.prefix = "", .count = 1000, .inflight = 64, .size = 131072};
 
@@ -49,33 +63,102 @@ begin(struct slot *x)
 {
 	uint64_t stamp = load.started;
 
-	snprintf(x->key, sizeof(x->key), "%s%08x", load.prefix, load.started);
+	snprintf(x->key, sizeof(x->key), "%s%08x", load.prefix,
+	    load.order ? load.order[load.started] : load.started);
 	load.started++;
 	if (load.op == STORE_PUT) {
 		memcpy(x->body->data, &stamp, sizeof(stamp));
 		x->body->len = load.size;
+	}
+	if (load.length > 0 && load.length < load.size) {
+		x->r.range_len = load.length;
+		x->r.range_off = load.length *
+		    rnd_below(&load.rnd, load.size / load.length);
 	}
 	x->r.key = x->key;
 	store_submit(load.s, &x->r);
 }
 
 static void
+check_end(void)
+{
+	if (load.ended == load.started && !load.syncing)
+		load.done = true;
+}
+
+static void
+go_on(struct slot *x)
+{
+	load.ended++;
+	if (load.started < load.count &&
+	    (load.end_ns == 0 || clock_mono_ns() < load.end_ns))
+		begin(x);
+	else
+		check_end();
+}
+
+static void
+sync_done(struct store_req *r)
+{
+	load.failed += r->rc < 0;
+	load.syncing = false;
+	check_end();
+}
+
+static void
+commit_done(struct store_req *r)
+{
+	load.failed += r->rc < 0;
+	go_on(container_of(r, struct slot, sync));
+}
+
+static void
+sync_now(struct store_req *r, void (*done)(struct store_req *))
+{
+	store_req_init(r, STORE_SYNC, NULL);
+	r->done = done;
+	store_submit(load.s, r);
+}
+
+static void
 ended(struct store_req *r)
 {
 	struct slot *x = container_of(r, struct slot, r);
+	size_t want = load.length ? load.length : load.size;
 
 	if (r->rc < 0 && load.failed++ == 0)
 		fprintf(stderr, "storeload: %s: %s\n", x->key,
 		    err_text(&r->err));
 	if (load.op == STORE_GET && r->rc == 0 &&
-	    x->body->len != load.size && load.failed++ == 0)
+	    x->body->len != want && load.failed++ == 0)
 		fprintf(stderr, "storeload: %s: %zu bytes\n", x->key,
 		    x->body->len);
-	load.ended++;
-	if (load.started < load.count)
-		begin(x);
-	else if (load.ended == load.count)
-		load.done = true;
+	if (load.commit) {
+		sync_now(&x->sync, commit_done);
+		return;
+	}
+	load.unsynced += load.size;
+	if (load.sync_every && load.unsynced >= load.sync_every &&
+	    !load.syncing) {
+		load.unsynced = 0;
+		load.syncing = true;
+		sync_now(&load.sync, sync_done);
+	}
+	go_on(x);
+}
+
+/* Every object once, in an order of chance. */
+static void
+shuffle(void)
+{
+	load.order = malloc(load.count * sizeof(*load.order));
+	must(load.order);
+	for (unsigned i = 0; i < load.count; i++) {
+		unsigned k = (unsigned)rnd_below(&load.rnd, i + 1);
+
+		load.order[i] = load.order[k];
+		load.order[k] = i;
+	}
 }
 
 static double
@@ -91,8 +174,9 @@ cpu_s(void)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: storeload get|put|head|delete URL -p PREFIX "
-	    "-n COUNT [-s SIZE] [-c INFLIGHT]\n");
+	fprintf(stderr, "usage: storeload get|put|commit|head|delete URL "
+	    "-p PREFIX -n COUNT [-s SIZE] [-c INFLIGHT] [-l LENGTH] [-r] "
+	    "[-y BYTES] [-t SECONDS] [-k]\n");
 	return 2;
 }
 
@@ -104,13 +188,15 @@ arguments(int argc, char **argv)
 
 	if (argc < 3)
 		return usage();
-	for (c = 0; c < 4 && strcmp(argv[1], ops[c]) != 0; c++)
+	load.commit = strcmp(argv[1], "commit") == 0;
+	for (c = load.commit ? STORE_PUT : 0; c < 4 && strcmp(argv[1], ops[c]) != 0 &&
+	     !load.commit; c++)
 		;
 	if (c == 4)
 		return usage();
 	load.op = (enum store_op)c;
 	optind = 3;
-	while ((c = getopt(argc, argv, "p:n:s:c:")) != -1) {
+	while ((c = getopt(argc, argv, "p:n:s:c:l:ry:t:k")) != -1) {
 		switch (c) {
 		case 'p':
 			load.prefix = optarg;
@@ -124,10 +210,27 @@ arguments(int argc, char **argv)
 		case 'c':
 			load.inflight = (unsigned)atoi(optarg);
 			break;
+		case 'l':
+			load.length = (size_t)atol(optarg);
+			break;
+		case 'r':
+			load.rnd = 7;
+			break;
+		case 'y':
+			load.sync_every = (uint64_t)atoll(optarg);
+			break;
+		case 't':
+			load.end_ns = atoi(optarg) * NS_PER_S;
+			break;
+		case 'k':
+			load.kill = true;
+			break;
 		default:
 			return usage();
 		}
 	}
+	if (load.rnd)
+		shuffle();
 	if (load.inflight > load.count)
 		load.inflight = load.count;
 	return load.count > 0 && load.inflight > 0 ? 0 : usage();
@@ -139,6 +242,8 @@ run(void)
 	double cpu = cpu_s(), s;
 	int64_t t0 = clock_mono_ns();
 
+	if (load.end_ns)
+		load.end_ns += t0;
 	load.slots = calloc(load.inflight, sizeof(*load.slots));
 	must(load.slots);
 	for (unsigned i = 0; i < load.inflight; i++) {
@@ -157,15 +262,22 @@ run(void)
 	s = (double)(clock_mono_ns() - t0) / NS_PER_S;
 	cpu = cpu_s() - cpu;
 	printf("{\"requests\": %u, \"seconds\": %.3f, \"rate\": %.0f, "
-	       "\"mb_s\": %.1f, \"errors\": %u, \"cpu_us\": %.1f}\n",
-	    load.count, s, load.count / s,
-	    (double)load.size * load.count / s / 1e6, load.failed,
-	    cpu / load.count * 1e6);
+	       "\"mb_s\": %.1f, \"errors\": %u, \"cpu_us\": %.1f, "
+	       "\"open_s\": %.3f}\n",
+	    load.ended, s, load.ended / s,
+	    (double)(load.length ? load.length : load.size) * load.ended / s /
+		1e6,
+	    load.failed, cpu / load.ended * 1e6, load.open_s);
+	if (load.kill) {
+		fflush(stdout);
+		kill(getpid(), SIGKILL);
+	}
 	for (unsigned i = 0; i < load.inflight; i++) {
 		store_req_fini(&load.slots[i].r);
 		buf_unref(load.slots[i].body);
 	}
 	free(load.slots);
+	free(load.order);
 	return load.failed ? 1 : 0;
 }
 
@@ -176,6 +288,7 @@ main(int argc, char **argv)
 	struct store_env env = {0};
 	struct url u;
 	int rc = arguments(argc, argv);
+	int64_t t0 = clock_mono_ns();
 
 	if (rc)
 		return rc;
@@ -187,6 +300,7 @@ main(int argc, char **argv)
 	url_fini(&u);
 	if (rc < 0)
 		goto bad;
+	load.open_s = (double)(clock_mono_ns() - t0) / NS_PER_S;
 	rc = run();
 	store_free(load.s);
 	work_pool_free(env.pool);
