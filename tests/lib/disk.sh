@@ -4,10 +4,52 @@
 # lib/disk.sh: mount volumes with pail and with Debian's s3backer, put file
 # systems on them, and stand between them and the server.
 
-# The URL of the test's own volume; the argument is added to the prefix.
+# Where the volumes of a test are: s3, the bucket; or raw-K+M, a store of its
+# own on image files.  A script sets it before run_test.
+STORE=${STORE:-s3}
+
+# need_store [SIZE]: the bucket is there, or the images are made, sparse, of
+# this size each.  STORE_PATHS are the images.
+need_store()
+{
+	local profile=${STORE#raw-} i
+	STORE_PATHS=()
+	if [ "$STORE" = s3 ]; then
+		need_server
+		return
+	fi
+	for ((i = 0; i < ${profile%+*} + ${profile#*+}; i++)); do
+		STORE_PATHS+=("$T/member$i")
+	done
+	"$PAIL" store create --quiet --sparse --size "${1:-3G}" \
+		--profile "$profile" "${STORE_PATHS[@]}"
+}
+
+# The URL of the test's own volume; the argument is added to the prefix, or is
+# the volume's name in a store of images.
 disk_url()
 {
-	echo "s3://$PAIL_TEST_BUCKET/$PREFIX${1:-}?endpoint=${ENDPOINT:-$PAIL_TEST_ENDPOINT}&style=path"
+	case $STORE in
+	s3)
+		echo "s3://$PAIL_TEST_BUCKET/$PREFIX${1:-}?endpoint=${ENDPOINT:-$PAIL_TEST_ENDPOINT}&style=path"
+		;;
+	raw-*)
+		(
+			IFS=,
+			echo "raw:${STORE_PATHS[*]}?volume=${1:-disk}"
+		)
+		;;
+	esac
+}
+
+# disk_blocks DIR: how many blocks the mounted volume has in the store; with
+# images a few objects more, always as many.
+disk_blocks()
+{
+	case $STORE in
+	s3) s3_blocks "$PREFIX" ;;
+	raw-*) "$PAIL" store status "$1" --json | jq .objects ;;
+	esac
 }
 
 # disk_mount DIR URL [OPTION...]: when it returns the disk is DIR/file.
