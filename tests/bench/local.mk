@@ -15,6 +15,10 @@ noinst_PROGRAMS += tests/bench/storeload
 tests_bench_storeload_SOURCES = tests/bench/storeload.c
 tests_bench_storeload_LDADD = libpail.la
 
+noinst_PROGRAMS += tests/bench/rawbench
+tests_bench_rawbench_SOURCES = tests/bench/rawbench.c
+tests_bench_rawbench_LDADD = libpail.la
+
 tests_bench_loopbench_SOURCES = tests/bench/loopbench.c
 tests_bench_loopbench_LDADD = libpail.la
 
