@@ -29,10 +29,19 @@ struct alloc {
 	uint64_t nseg;
 };
 
-static bool
-used(const struct alloc *a, uint64_t i)
+/* Of the addresses [i, end): how many are in the word of i, and their bits. */
+static uint32_t
+word_part(uint64_t i, uint64_t end)
 {
-	return a->bits[i / 64] >> (i % 64) & 1;
+	uint64_t left = 64 - i % 64;
+
+	return (uint32_t)(end - i < left ? end - i : left);
+}
+
+static uint64_t
+word_mask(uint64_t i, uint32_t bits)
+{
+	return (bits == 64 ? ~0ull : (1ull << bits) - 1) << (i % 64);
 }
 
 struct alloc *
@@ -126,10 +135,14 @@ find_run(const struct alloc *a, uint64_t from, uint64_t to, uint32_t n,
 static void
 set_used(struct alloc *a, uint64_t addr, uint32_t n)
 {
-	for (uint64_t i = addr; i < addr + n; i++) {
-		must(!used(a, i));
-		a->bits[i / 64] |= 1ull << (i % 64);
-		a->seg_free[i >> SEGMENT_SHIFT]--;
+	for (uint64_t i = addr, end = addr + n; i < end;) {
+		uint32_t bits = word_part(i, end);
+		uint64_t mask = word_mask(i, bits);
+
+		must((a->bits[i / 64] & mask) == 0);
+		a->bits[i / 64] |= mask;
+		a->seg_free[i >> SEGMENT_SHIFT] -= bits;
+		i += bits;
 	}
 	a->nfree -= n;
 }
@@ -163,10 +176,14 @@ void
 alloc_release(struct alloc *a, uint64_t addr, uint32_t n)
 {
 	must(addr < a->total && n <= a->total - addr);
-	for (uint64_t i = addr; i < addr + n; i++) {
-		must(used(a, i));
-		a->bits[i / 64] &= ~(1ull << (i % 64));
-		a->seg_free[i >> SEGMENT_SHIFT]++;
+	for (uint64_t i = addr, end = addr + n; i < end;) {
+		uint32_t bits = word_part(i, end);
+		uint64_t mask = word_mask(i, bits);
+
+		must((a->bits[i / 64] & mask) == mask);
+		a->bits[i / 64] &= ~mask;
+		a->seg_free[i >> SEGMENT_SHIFT] += bits;
+		i += bits;
 	}
 	a->nfree += n;
 }

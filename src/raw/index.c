@@ -80,18 +80,13 @@ index_key_compare(const uint8_t *a, size_t an, const uint8_t *b, size_t bn)
 	return an < bn ? -1 : an > bn;
 }
 
-/*
- * Decode the entry at in: its key is built in key[], which holds the key
- * before.  Returns its length, or 0 if it is damaged.
- */
-size_t
-index_entry_decode(const struct index *ix, const uint8_t *in, size_t n,
-    uint8_t *key, uint32_t *key_len, const uint8_t **obj, uint32_t *obj_len)
+/* The key of the entry at in, built in key[], which holds the key before.
+ * Returns where its object begins, or 0 if it is damaged. */
+static size_t
+key_decode(const uint8_t *in, size_t n, uint8_t *key, uint32_t *key_len)
 {
 	uint64_t shared, more;
 	size_t a = raw_varint_decode(&shared, in, n), b;
-	struct raw_object o;
-	int64_t used;
 
 	if (a == 0)
 		return 0;
@@ -101,7 +96,23 @@ index_entry_decode(const struct index *ix, const uint8_t *in, size_t n,
 		return 0;
 	memcpy(key + shared, in + a + b, more);
 	*key_len = (uint32_t)(shared + more);
-	a += b + more;
+	return a + b + more;
+}
+
+/*
+ * Decode the entry at in: its key is built in key[], which holds the key
+ * before.  Returns its length, or 0 if it is damaged.
+ */
+size_t
+index_entry_decode(const struct index *ix, const uint8_t *in, size_t n,
+    uint8_t *key, uint32_t *key_len, const uint8_t **obj, uint32_t *obj_len)
+{
+	size_t a = key_decode(in, n, key, key_len);
+	struct raw_object o;
+	int64_t used;
+
+	if (a == 0)
+		return 0;
 	used = raw_object_decode(&o, NULL, 0, ix->k, ix->m, in + a, n - a);
 	if (used < 0)
 		return 0;
@@ -680,6 +691,40 @@ index_walk_next(struct index_walk *w, struct raw_object *o,
 			if (entry_object(ix, obj, obj_len, o, ext, maxext) < 0)
 				return -E2BIG;
 			return 1;
+		}
+	}
+	return 0;
+}
+
+int
+index_each(struct index *ix, struct raw_extent *ext, unsigned maxext,
+    int (*visit)(void *arg, const char *key, const struct raw_object *o),
+    void *arg)
+{
+	uint8_t key[RAW_KEY_MAX + 1];
+	struct raw_object o;
+
+	for (size_t at = 0; at < ix->npages; at++) {
+		const struct index_page *p = ix->pages[at];
+		uint32_t len = 0, off = 0;
+
+		while (off < p->len) {
+			size_t head = key_decode(
+			    p->bytes + off, p->len - off, key, &len);
+			int64_t rc;
+
+			must(head > 0);
+			off += (uint32_t)head;
+			rc = raw_object_decode(&o, ext, maxext, ix->k, ix->m,
+			    p->bytes + off, p->len - off);
+			must(rc != -EBADMSG);
+			if (rc < 0)
+				return (int)rc;
+			off += (uint32_t)rc;
+			key[len] = '\0';
+			rc = visit(arg, (const char *)key, &o);
+			if (rc != 0)
+				return (int)rc;
 		}
 	}
 	return 0;

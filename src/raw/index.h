@@ -53,6 +53,15 @@ void index_walk_init(
 int index_walk_next(struct index_walk *w, struct raw_object *o,
     struct raw_extent *ext, unsigned maxext);
 
+/*
+ * All objects at once, in order, each entry decoded once; no edits meanwhile.
+ * Ends when visit returns another value than 0, and returns that; -E2BIG as
+ * index_get.
+ */
+int index_each(struct index *ix, struct raw_extent *ext, unsigned maxext,
+    int (*visit)(void *arg, const char *key, const struct raw_object *o),
+    void *arg);
+
 uint64_t index_count(const struct index *ix);
 size_t index_memory(const struct index *ix); /* bytes */
 

@@ -350,12 +350,30 @@ mark(struct pool *p, const struct raw_extent *x)
 	    p->alloc, x->addr, geom_space(p->k, p->m, x->bytes));
 }
 
+struct marking {
+	struct pool *pool;
+	struct err *e;
+};
+
+static int
+mark_object(void *arg, const char *key, const struct raw_object *o)
+{
+	struct marking *g = arg;
+	int rc = 0;
+
+	for (unsigned i = 0; i < o->nextents && rc == 0; i++)
+		rc = mark(g->pool, &o->ext[i]);
+	if (rc < 0)
+		err_set(g->e, -EBADMSG,
+		    "object %s is where another one is, or outside", key);
+	return rc;
+}
+
 int
 recover_space(struct pool *p, struct err *e)
 {
 	struct raw_extent *ext = calloc(RAW_MAX_EXTENTS, sizeof(*ext));
-	struct raw_object o;
-	struct index_walk w;
+	struct marking g = {p, e};
 	int rc = 0;
 
 	if (!ext)
@@ -371,16 +389,9 @@ recover_space(struct pool *p, struct err *e)
 	}
 	if (rc < 0)
 		err_set(e, -EBADMSG, "two pages of the index are at one place");
-	index_walk_init(&w, p->index, NULL);
-	while (rc == 0 &&
-	    index_walk_next(&w, &o, ext, RAW_MAX_EXTENTS) == 1) {
-		for (unsigned i = 0; i < o.nextents && rc == 0; i++)
-			rc = mark(p, &ext[i]);
-		if (rc < 0)
-			err_set(e, -EBADMSG,
-			    "object %s is where another one is, or outside",
-			    w.key);
-	}
+	else
+		rc = index_each(
+		    p->index, ext, RAW_MAX_EXTENTS, mark_object, &g);
 	free(ext);
 	return rc < 0 ? -EBADMSG : 0;
 }

@@ -107,6 +107,48 @@ check_object(const struct raw_object *got, unsigned i, uint64_t v)
 	}
 }
 
+/* index_each gives what a walk gives. */
+struct each {
+	struct index_walk walk;
+	uint64_t n, stop_at;
+};
+
+static int
+each_object(void *arg, const char *key, const struct raw_object *o)
+{
+	struct each *g = arg;
+	struct raw_extent x[3];
+	struct raw_object want;
+
+	if (g->n == g->stop_at)
+		return 7;
+	assert_int_equal(index_walk_next(&g->walk, &want, x, 3), 1);
+	assert_string_equal(key, g->walk.key);
+	assert_int_equal(o->seq, want.seq);
+	assert_int_equal(o->nextents, want.nextents);
+	for (unsigned i = 0; i < want.nextents; i++)
+		assert_int_equal(o->ext[i].addr, x[i].addr);
+	g->n++;
+	return 0;
+}
+
+static void
+check_each(struct index *ix, uint64_t count)
+{
+	struct each g = {.stop_at = UINT64_MAX};
+	struct raw_extent x[3];
+
+	index_walk_init(&g.walk, ix, NULL);
+	assert_int_equal(index_each(ix, x, 3, each_object, &g), 0);
+	assert_int_equal(g.n, count);
+	if (count == 0)
+		return;
+	g = (struct each){.stop_at = count / 2};
+	index_walk_init(&g.walk, ix, NULL);
+	assert_int_equal(index_each(ix, x, 3, each_object, &g), 7);
+	assert_int_equal(g.n, count / 2);
+}
+
 static void
 check_all(struct index *ix, const struct model *mo)
 {
@@ -133,6 +175,7 @@ check_all(struct index *ix, const struct model *mo)
 		n++;
 	}
 	assert_int_equal(n, mo->count);
+	check_each(ix, n);
 }
 
 /* Write all pages and load them into a new index. */
