@@ -62,6 +62,7 @@ struct ckpt {
 	size_t npages, next_page;
 	unsigned pending;
 	int rc;
+	uint64_t taken; /* sectors */
 	struct index_dropped *dropped;
 	size_t ndropped;
 	/* The root, in extents of at most RAW_EXTENT_MAX. */
@@ -82,8 +83,11 @@ ckpt_reserve(const struct pool *p)
 	 * DELETEs may have it grow.  A page of 20 KiB is the usual one. */
 	uint64_t pages = index_npages(p->index) + 16;
 	uint64_t each = geom_space(p->k, p->m, 20u << 10);
+	uint64_t all = pages * each + 4 * geom_space(p->k, p->m, 64u << 10);
+	uint64_t taken = p->ckpt ? p->ckpt->taken : 0;
 
-	return pages * each + 4 * geom_space(p->k, p->m, 64u << 10);
+	/* What a checkpoint under way has taken of it has served its purpose. */
+	return all > taken ? all - taken : 0;
 }
 
 static void
@@ -232,14 +236,17 @@ sync_all(struct ckpt *c)
 /* --- the root --------------------------------------------------------------- */
 
 static int
-take_space(struct pool *p, struct raw_ref *ref, const uint8_t *payload,
+take_space(struct ckpt *c, struct raw_ref *ref, const uint8_t *payload,
     uint32_t bytes)
 {
+	struct pool *p = c->pool;
+	uint32_t n = geom_space(p->k, p->m, bytes);
 	uint64_t addr;
-	int rc = alloc_take(p->alloc, geom_space(p->k, p->m, bytes), &addr);
+	int rc = alloc_take(p->alloc, n, &addr);
 
 	if (rc < 0)
 		return rc;
+	c->taken += n;
 	memset(ref, 0, sizeof(*ref));
 	ref->ext.addr = addr;
 	ref->ext.bytes = bytes;
@@ -279,7 +286,7 @@ write_root(struct ckpt *c)
 	len = len > RAW_EXTENT_MAX ? RAW_EXTENT_MAX : len;
 	if (i + 1 < c->nroot)
 		raw_ref_encode(&c->root_ref[i + 1], part + 8);
-	rc = take_space(p, &c->root_ref[i], part, (uint32_t)len);
+	rc = take_space(c, &c->root_ref[i], part, (uint32_t)len);
 	c->xio.done = root_written;
 	c->xio.arg = c;
 	if (rc == 0) {
@@ -369,7 +376,7 @@ write_page(struct ckpt *c, struct ckpt_page *pg)
 {
 	struct pool *p = c->pool;
 	uint32_t bytes = get_le32(pg->bytes + 8) + INDEX_PAGE_HEADER;
-	int rc = take_space(p, &pg->ref, pg->bytes, bytes);
+	int rc = take_space(c, &pg->ref, pg->bytes, bytes);
 
 	if (rc < 0) {
 		memset(&pg->ref, 0, sizeof(pg->ref));
