@@ -303,6 +303,7 @@ pool_free_memory(struct pool *p)
 
 		free(list_entry(l, struct freed, link));
 	}
+	recover_tail_fini(p);
 	strbuf_fini(&p->open.items);
 	strbuf_fini(&p->flying.items);
 	free(p->record);
@@ -408,7 +409,9 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 		err_set(&p->why, -EROFS, "it was opened read-only");
 	} else {
 		p->read_only = false;
-		rc = begin_epoch(p, e);
+		rc = recover_mend(p, e);
+		if (rc == 0)
+			rc = begin_epoch(p, e);
 		if (rc < 0)
 			goto fail;
 		loop_timer_set(l, &p->ckpt_timer, loop_now(l) + CKPT_EVERY);

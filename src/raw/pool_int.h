@@ -76,6 +76,17 @@ struct log_write {
 
 struct ckpt;
 
+/* Objects at the end of the log that are not whole (replay.c); only while a
+ * pool is opened. */
+struct recover_tail {
+	struct recover_damaged {
+		char *key;
+		uint64_t seq;
+		bool lost; /* not only damaged */
+	} *d;
+	size_t n, room, nlost;
+};
+
 struct pool {
 	struct loop *loop;
 	struct raw_super super; /* as it is on the members */
@@ -88,6 +99,7 @@ struct pool {
 	bool stopped;	/* it was not opened so: something has failed */
 	struct err why;
 	uint64_t replayed, dropped; /* commits, when it was opened */
+	struct recover_tail recover_tail;
 
 	/* Log. */
 	uint64_t next_seq;    /* of the open batch */

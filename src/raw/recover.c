@@ -7,8 +7,10 @@
  *	index		the pages that the root names
  *	log, once	follow the chain to its end; learn the highest seq that
  *			any record knows to be durable
- *	log, again	up to that seq records are applied; those behind it are
- *			applied as long as all their data verifies
+ *	log, again	behind that seq the data of the records is read: they
+ *			count up to the last one after which all is whole that
+ *			no later one has replaced
+ *	log, applied	up to there
  *	space		the bitmap, from what the index now says
  *
  * The end of the chain is a torn end if nothing says that the next record was

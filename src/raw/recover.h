@@ -27,6 +27,14 @@ int recover_index(struct pool *p, struct err *e);
  * damage to what was durable is -EBADMSG: then nothing may be written.
  */
 int recover_log(struct pool *p, struct err *e);
+/*
+ * Objects of the last commits that can be read, but not from all members that
+ * are here: written again where they are damaged.  To be called when the pool
+ * may write, before the verdict is made durable: afterwards nothing tells these
+ * objects from others, and they could not bear the loss of m members (G1).
+ */
+int recover_mend(struct pool *p, struct err *e);
+void recover_tail_fini(struct pool *p);
 /* Mark what the index and the roots use.  -EBADMSG: two use the same. */
 int recover_space(struct pool *p, struct err *e);
 

@@ -119,6 +119,17 @@ rewind_to_root(struct cursor *c)
 	c->window_pos = UINT64_MAX;
 }
 
+/* Is there a record in the window at pos, as far as its header says? */
+static bool
+looks_like(const struct cursor *c, uint64_t pos, struct raw_record *r)
+{
+	size_t skip = (size_t)(pos - c->window_pos) * RAW_SECTOR;
+
+	return raw_record_peek(r, c->window + skip, WINDOW - skip) == 0 &&
+	    r->pos == pos &&
+	    memcmp(r->pool_uuid, c->p->super.pool_uuid, 16) == 0;
+}
+
 /*
  * Behind the end of the chain: does any record that is good in itself know that
  * the missing one was durable?  All that is left of the ring is looked at.
@@ -128,26 +139,31 @@ look_behind(struct cursor *c)
 {
 	struct pool *p = c->p;
 	uint64_t end = p->super.log_pos + p->super.log_sectors;
+	uint64_t room = WINDOW / RAW_SECTOR;
 
 	for (unsigned m = 0; m < p->n; m++) {
-		uint64_t pos = c->pos;
+		c->window_pos = UINT64_MAX;
+		for (uint64_t pos = c->pos; p->member[m].dev && pos < end;
+		     pos++) {
+			struct raw_record r;
+			const uint8_t *bytes;
 
-		while (p->member[m].dev && pos < end) {
-			uint64_t stop = pos + WINDOW / RAW_SECTOR / 2;
-
-			if (fill(c, m, pos, NULL) < 0)
+			if ((c->window_pos == UINT64_MAX ||
+				pos >= c->window_pos + room) &&
+			    fill(c, m, pos, NULL) < 0)
 				break;
-			for (; pos < stop && pos < end; pos++) {
-				struct raw_record r;
-				const uint8_t *bytes;
-
-				if (record_at(c, pos, &r, &bytes) &&
-				    r.seq > c->seq &&
-				    r.durable_seq > c->durable)
-					c->durable = r.durable_seq;
-			}
+			if (!looks_like(c, pos, &r))
+				continue;
+			/* It may go on behind the window. */
+			if (pos + r.sectors > c->window_pos + room &&
+			    fill(c, m, pos, NULL) < 0)
+				break;
+			if (record_at(c, pos, &r, &bytes) && r.seq > c->seq &&
+			    r.durable_seq > c->durable)
+				c->durable = r.durable_seq;
 		}
 	}
+	c->window_pos = UINT64_MAX;
 }
 
 /* --- what a record says ------------------------------------------------------ */
@@ -165,12 +181,14 @@ wait_done(struct xio *x)
 	w->done = true;
 }
 
-/* All data of an object can be read. */
+/* All data of an object can be read.  *bad: columns of it that are damaged or
+ * missing. */
 static int
-verify_object(struct pool *p, const struct raw_object *o)
+verify_object(struct pool *p, const struct raw_object *o, uint32_t *bad)
 {
 	int rc = 0;
 
+	*bad = 0;
 	for (unsigned i = 0; i < o->nextents && rc == 0; i++) {
 		struct wait *w = calloc(1, sizeof(*w));
 
@@ -185,8 +203,79 @@ verify_object(struct pool *p, const struct raw_object *o)
 			rc = loop_run_until(p->loop, &w->done);
 		if (rc == 0)
 			rc = w->xio.rc;
+		*bad |= w->xio.bad;
 		free(w);
 	}
+	return rc;
+}
+
+/* What of the tail is not whole, by key; lost: it cannot be read. */
+static int
+tail_note(struct pool *p, const struct raw_item *it, uint64_t seq, bool lost)
+{
+	struct recover_tail *t = &p->recover_tail;
+	struct recover_damaged *d;
+
+	if (t->n == t->room) {
+		size_t room = t->room ? 2 * t->room : 16;
+
+		d = realloc(t->d, room * sizeof(*d));
+		if (!d)
+			return -ENOMEM;
+		t->d = d;
+		t->room = room;
+	}
+	d = &t->d[t->n];
+	d->key = strdup(it->key);
+	if (!d->key)
+		return -ENOMEM;
+	d->seq = seq;
+	d->lost = lost;
+	t->n++;
+	t->nlost += lost;
+	return 0;
+}
+
+/* An item of this key has come behind it: that it is lost does not matter from
+ * then on.  What is only damaged stays noted, as the later item may not count. */
+static void
+tail_replaced(struct pool *p, const char *key)
+{
+	struct recover_tail *t = &p->recover_tail;
+
+	for (size_t i = 0; i < t->n && t->nlost > 0; i++)
+		if (t->d[i].lost && strcmp(t->d[i].key, key) == 0) {
+			t->nlost--;
+			free(t->d[i].key);
+			t->d[i--] = t->d[--t->n];
+		}
+}
+
+void
+recover_tail_fini(struct pool *p)
+{
+	struct recover_tail *t = &p->recover_tail;
+
+	while (t->n > 0)
+		free(t->d[--t->n].key);
+	free(t->d);
+	memset(t, 0, sizeof(*t));
+}
+
+static int
+verify_item(struct pool *p, const struct raw_item *it, uint64_t seq)
+{
+	uint32_t bad = 0;
+	int rc;
+
+	tail_replaced(p, it->key);
+	if (it->kind != RAW_ITEM_PUT)
+		return 0;
+	rc = verify_object(p, &it->object, &bad);
+	if (rc == -EIO || rc == -EBADMSG)
+		return tail_note(p, it, seq, true);
+	if (rc == 0 && bad != 0)
+		return tail_note(p, it, seq, false);
 	return rc;
 }
 
@@ -204,12 +293,14 @@ record_items(struct pool *p, const struct raw_record *r, const uint8_t *bytes,
 		return err_errno(e, -ENOMEM, "log");
 	raw_item_reader_init(&rd, r, bytes, p->k, p->m);
 	while ((rc = raw_item_next(&rd, &it, ext, RAW_MAX_EXTENTS, e)) == 1) {
-		if (!apply && it.kind == RAW_ITEM_PUT)
-			rc = verify_object(p, &it.object);
-		else if (apply && it.kind == RAW_ITEM_PUT)
+		if (!apply)
+			rc = verify_item(p, &it, r->seq);
+		else if (it.kind == RAW_ITEM_PUT)
 			rc = index_put(p->index, it.key, &it.object);
-		else if (apply)
+		else
 			rc = index_delete(p->index, it.key);
+		if (rc == -ENOMEM)
+			err_errno(e, rc, "log");
 		if (rc < 0 && rc != -ENOENT)
 			break;
 	}
@@ -217,42 +308,76 @@ record_items(struct pool *p, const struct raw_record *r, const uint8_t *bytes,
 	return rc;
 }
 
+/*
+ * The last commit after which everything can be read that the commits behind
+ * `durable` have put and none of them has replaced.
+ *
+ * Data that was replaced need not be there: its place may have been free, and
+ * written to again, by what was durable without any record that says so.
+ */
 static int
-replay(struct cursor *c, uint64_t end_seq, uint64_t durable, struct err *e)
+verify_tail(struct cursor *c, uint64_t end_seq, uint64_t durable,
+    uint64_t *good, struct err *e)
+{
+	struct raw_record r;
+	const uint8_t *bytes;
+	int rc = 0;
+
+	*good = durable;
+	rewind_to_root(c);
+	while (rc == 0 && c->seq < end_seq && next_record(c, &r, &bytes) == 1) {
+		if (r.seq <= durable)
+			continue;
+		rc = record_items(c->p, &r, bytes, false, e);
+		if (rc < 0)
+			return err_wrap(e, rc, "log record %llu",
+			    (unsigned long long)r.seq);
+		if (c->p->recover_tail.nlost == 0)
+			*good = r.seq;
+	}
+	return rc;
+}
+
+static int
+replay(struct cursor *c, uint64_t good, struct err *e)
 {
 	struct pool *p = c->p;
 	struct raw_record r;
 	const uint8_t *bytes;
-	uint64_t pos = c->pos, seq = c->seq;
-	uint32_t crc = c->prev_crc;
-	int rc = 0;
 
-	while (c->seq < end_seq && next_record(c, &r, &bytes) == 1) {
-		if (r.seq > durable)
-			rc = record_items(p, &r, bytes, false, e);
-		if (rc == -EIO || rc == -EBADMSG) {
-			/* Its data did not arrive: here the log ends. */
-			log_warn("pool %s: commits %llu to %llu at the end of "
-				 "the log are not whole, as after a power cut; "
-				 "they were not synced, and are dropped",
-			    p->super.name, (unsigned long long)r.seq,
-			    (unsigned long long)end_seq - 1);
-			p->dropped = end_seq - r.seq;
-			c->pos = pos;
-			c->seq = seq;
-			c->prev_crc = crc;
-			return 0;
-		}
-		if (rc == 0)
-			rc = record_items(p, &r, bytes, true, e);
+	rewind_to_root(c);
+	while (c->seq <= good && next_record(c, &r, &bytes) == 1) {
+		int rc = record_items(p, &r, bytes, true, e);
+
 		if (rc < 0)
 			return err_wrap(e, rc, "log record %llu",
 			    (unsigned long long)r.seq);
-		pos = c->pos;
-		seq = c->seq;
-		crc = c->prev_crc;
 		p->replayed++;
 	}
+	return 0;
+}
+
+int
+recover_mend(struct pool *p, struct err *e)
+{
+	struct recover_tail *t = &p->recover_tail;
+	struct raw_extent *ext = calloc(RAW_MAX_EXTENTS, sizeof(*ext));
+	int rc = ext ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < t->n && rc == 0; i++) {
+		struct raw_object o;
+		uint32_t bad;
+
+		if (t->d[i].lost || index_get(p->index, t->d[i].key, &o, ext,
+					RAW_MAX_EXTENTS) < 0 ||
+		    o.seq != t->d[i].seq)
+			continue;
+		rc = verify_object(p, &o, &bad);
+	}
+	free(ext);
+	recover_tail_fini(p);
+	if (rc < 0)
+		return err_errno(e, rc, "mend the last commits");
 	return 0;
 }
 
@@ -262,7 +387,7 @@ recover_log(struct pool *p, struct err *e)
 	struct cursor c = {.p = p};
 	struct raw_record r;
 	const uint8_t *bytes;
-	uint64_t end_seq;
+	uint64_t end_seq, good;
 	int rc = 0;
 
 	c.window = aligned_alloc(RAW_SECTOR, WINDOW);
@@ -289,8 +414,20 @@ recover_log(struct pool *p, struct err *e)
 		log_error("%s", err_text(e));
 		rc = 0;
 	}
-	rewind_to_root(&c);
-	rc = replay(&c, end_seq, c.durable, e);
+	/* A read-only opening has taken what it could get. */
+	if (c.durable >= end_seq)
+		c.durable = end_seq - 1;
+	rc = verify_tail(&c, end_seq, c.durable, &good, e);
+	if (rc == 0)
+		rc = replay(&c, good, e);
+	if (rc == 0 && good + 1 < end_seq) {
+		p->dropped = end_seq - 1 - good;
+		log_warn("pool %s: commits %llu to %llu at the end of the log "
+			 "are not whole, as after a power cut; they were not "
+			 "synced, and are dropped",
+		    p->super.name, (unsigned long long)good + 1,
+		    (unsigned long long)end_seq - 1);
+	}
 	p->pos = c.pos;
 	p->next_seq = c.seq;
 	p->prev_crc = c.prev_crc;
