@@ -37,6 +37,9 @@ struct lab {
 	struct simdisk *disk[RAW_MAX_MEMBERS];
 	unsigned k, m, n;
 	struct pool *pool;
+	/* Of keys from here on only size and metadata are compared; 0: all
+	 * bytes of all. */
+	unsigned quick_from;
 };
 
 struct lab_params {

@@ -623,6 +623,25 @@ simrec_write_disk(const struct simrec *r, unsigned write)
 	return r->write[write]->disk;
 }
 
+uint64_t
+simrec_write_id(unsigned write)
+{
+	struct simworld own = {.seed = write};
+
+	return sim_random(&own, UINT64_MAX);
+}
+
+uint64_t
+simrec_durable(const struct simrec *r, unsigned e)
+{
+	uint64_t h = 0;
+
+	for (unsigned i = 0; i < r->nwrites; i++)
+		if (r->write[i]->submitted <= e && r->write[i]->covered <= e)
+			h ^= simrec_write_id(i);
+	return h;
+}
+
 /* The write ended after upto bytes. */
 static void
 build_cut(struct simworld *w, struct table *t, const struct pending *p,

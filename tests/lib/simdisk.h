@@ -116,6 +116,9 @@ unsigned simrec_doubt(
     const struct simrec *r, unsigned e, unsigned *write, unsigned max);
 uint32_t simrec_write_bytes(const struct simrec *r, unsigned write);
 unsigned simrec_write_disk(const struct simrec *r, unsigned write);
+/* A number for the set of writes that are durable at e: the xor of their ids. */
+uint64_t simrec_write_id(unsigned write);
+uint64_t simrec_durable(const struct simrec *r, unsigned e);
 /* Put all disks into the state of moment e; fate[i] is that of the i'th write
  * in doubt, of ndoubt. */
 void simrec_build(const struct simrec *r, unsigned e,

@@ -1,5 +1,6 @@
 # unit tests of src/raw
 raw_tests = \
+	tests/unit/raw/test_crash \
 	tests/unit/raw/test_ec \
 	tests/unit/raw/test_index \
 	tests/unit/raw/test_model \
@@ -27,3 +28,9 @@ tests_unit_raw_test_model_SOURCES = tests/unit/raw/test_model.c $(RAWLAB)
 tests_unit_raw_test_model_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_model_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_model_LDADD = $(UNIT_LIBS)
+RAWCRASH = tests/lib/rawcrash.c tests/lib/rawcrash.h
+tests_unit_raw_test_crash_SOURCES = tests/unit/raw/test_crash.c $(RAWLAB) \
+	$(RAWCRASH)
+tests_unit_raw_test_crash_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_crash_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_crash_LDADD = $(UNIT_LIBS)
