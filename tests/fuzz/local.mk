@@ -10,7 +10,7 @@ FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_block tests/fuzz/fuzz_descriptor \
 	tests/fuzz/fuzz_lease tests/fuzz/fuzz_name \
 	tests/fuzz/fuzz_s3xml tests/fuzz/fuzz_httphdr \
-	tests/fuzz/fuzz_credfile
+	tests/fuzz/fuzz_credfile tests/fuzz/fuzz_journal
 
 if FUZZERS
 FUZZ_MAIN =
@@ -66,3 +66,7 @@ tests_fuzz_fuzz_httphdr_LDADD = libpail.la
 tests_fuzz_fuzz_credfile_SOURCES = tests/fuzz/fuzz_credfile.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_credfile_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_credfile_LDADD = libpail.la
+
+tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_journal_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_journal_LDADD = libpail.la

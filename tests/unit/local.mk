@@ -23,6 +23,7 @@ include tests/unit/raw/local.mk
 include tests/unit/store/local.mk
 include tests/unit/codec/local.mk
 include tests/unit/layout/local.mk
+include tests/unit/journal/local.mk
 include tests/unit/cache/local.mk
 include tests/unit/volume/local.mk
 include tests/unit/front/local.mk
