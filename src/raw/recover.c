@@ -371,6 +371,24 @@ mark_object(void *arg, const char *key, const struct raw_object *o)
 	return rc;
 }
 
+/* Pages that the log has emptied: the root names them until the next
+ * checkpoint, which frees them. */
+static int
+mark_dropped(struct pool *p)
+{
+	size_t n;
+	struct index_dropped *d = index_take_dropped(p->index, &n);
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (d[i].ref.ext.bytes > 0)
+			rc = mark(p, &d[i].ref.ext);
+	if (rc == 0)
+		rc = index_put_dropped(p->index, d, n);
+	free(d);
+	return rc;
+}
+
 int
 recover_space(struct pool *p, struct err *e)
 {
@@ -388,6 +406,12 @@ recover_space(struct pool *p, struct err *e)
 
 		if (ref->ext.bytes > 0)
 			rc = mark(p, &ref->ext);
+	}
+	if (rc == 0)
+		rc = mark_dropped(p);
+	if (rc == -ENOMEM) {
+		free(ext);
+		return err_errno(e, rc, "read the index");
 	}
 	if (rc < 0)
 		err_set(e, -EBADMSG, "two pages of the index are at one place");

@@ -4,7 +4,8 @@ raw_tests = \
 	tests/unit/raw/test_ec \
 	tests/unit/raw/test_index \
 	tests/unit/raw/test_model \
-	tests/unit/raw/test_pool
+	tests/unit/raw/test_pool \
+	tests/unit/raw/test_small
 check_PROGRAMS += $(raw_tests)
 TESTS += $(raw_tests)
 
@@ -34,3 +35,8 @@ tests_unit_raw_test_crash_SOURCES = tests/unit/raw/test_crash.c $(RAWLAB) \
 tests_unit_raw_test_crash_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_crash_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_crash_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_small_SOURCES = tests/unit/raw/test_small.c $(RAWLAB) \
+	$(RAWCRASH)
+tests_unit_raw_test_small_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_small_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_small_LDADD = $(UNIT_LIBS)
