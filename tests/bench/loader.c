@@ -5,17 +5,18 @@
  * does nothing with the data.
  *
  *	loader get|put -e ENDPOINT -b BUCKET -p PREFIX -n COUNT [-s SIZE]
- *	       [-c INFLIGHT] [-r RANGE] [-R]
+ *	       [-c INFLIGHT] [-r RANGE] [-R] [-H]
  *
  *	-n  objects PREFIX00000000 ... PREFIX<COUNT-1 as 8 hex digits>
  *	-s  bytes of one object (131072); for get the size that is expected
  *	-c  requests in flight (64)
  *	-r  get only so many bytes at a random place of each object
  *	-R  in random order
+ *	-H  hash the body of a PUT, for the server to check
  *
  * The key comes from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION;
- * without a key requests are not signed.  The body of a PUT is not hashed
- * (UNSIGNED-PAYLOAD), and is different in every object.
+ * without a key requests are not signed.  The body of a PUT is different in
+ * every object; without -H it is sent as UNSIGNED-PAYLOAD.
  *
  * One line of JSON on stdout: requests, seconds, rate, MB/s, errors, and
  * the latency from start to end of a request in milliseconds.  Exit status
@@ -27,6 +28,7 @@
  */
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,7 +39,7 @@
 #include <unistd.h>
 
 static struct {
-	bool put, random;
+	bool put, random, hash;
 	const char *endpoint, *bucket, *prefix;
 	long count, inflight, range;
 	size_t size;
@@ -50,6 +52,7 @@ struct slot {
 	int64_t start_ns;
 	size_t moved;		/* body bytes, in or out */
 	uint64_t stamp;		/* first bytes of the body of a PUT */
+	struct curl_slist *headers;	/* with its hash */
 };
 
 static CURLM *multi;
@@ -161,6 +164,33 @@ slot_init(struct slot *s)
 	}
 }
 
+/* The hash of what give_bytes will give. */
+static void
+hash_body(struct slot *s)
+{
+	static EVP_MD_CTX *c;
+	unsigned char sum[32];
+	char line[128] = "x-amz-content-sha256: ";
+	size_t n = strlen(line);
+
+	if (c == NULL)
+		c = EVP_MD_CTX_new();
+	if (c == NULL || EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1 ||
+	    EVP_DigestUpdate(c, &s->stamp, sizeof(s->stamp)) != 1 ||
+	    EVP_DigestUpdate(c, body + sizeof(s->stamp),
+		conf.size - sizeof(s->stamp)) != 1 ||
+	    EVP_DigestFinal_ex(c, sum, NULL) != 1)
+		die("no SHA-256");
+	for (size_t i = 0; i < sizeof(sum); i++)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "%02x",
+		    sum[i]);
+	curl_slist_free_all(s->headers);
+	s->headers = curl_slist_append(NULL, line);
+	if (s->headers == NULL)
+		die("not enough memory");
+	curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers);
+}
+
 static void
 slot_start(struct slot *s)
 {
@@ -180,6 +210,8 @@ slot_start(struct slot *s)
 	}
 	s->moved = 0;
 	s->stamp = (uint64_t)now_ns() << 8 ^ number;
+	if (conf.hash)
+		hash_body(s);
 	s->start_ns = now_ns();
 	if (curl_multi_add_handle(multi, s->easy) != CURLM_OK)
 		die("curl_multi_add_handle failed");
@@ -277,7 +309,7 @@ read_arguments(int argc, char **argv)
 	conf.put = strcmp(argv[1], "put") == 0;
 	if (!conf.put && strcmp(argv[1], "get") != 0)
 		die("the first argument is get or put");
-	while ((opt = getopt(argc - 1, argv + 1, "e:b:p:n:s:c:r:R")) != -1) {
+	while ((opt = getopt(argc - 1, argv + 1, "e:b:p:n:s:c:r:RH")) != -1) {
 		switch (opt) {
 		case 'e': conf.endpoint = optarg; break;
 		case 'b': conf.bucket = optarg; break;
@@ -287,6 +319,7 @@ read_arguments(int argc, char **argv)
 		case 'c': conf.inflight = atol(optarg); break;
 		case 'r': conf.range = atol(optarg); break;
 		case 'R': conf.random = true; break;
+		case 'H': conf.hash = true; break;
 		default: exit(2);
 		}
 	}
@@ -296,6 +329,8 @@ read_arguments(int argc, char **argv)
 		die("-e, -b, -p and -n are needed");
 	if (conf.range > (long)conf.size)
 		die("-r is larger than -s");
+	if (conf.hash && (!conf.put || conf.size < sizeof(uint64_t)))
+		die("-H is for put, of 8 bytes and more");
 	if (conf.inflight > conf.count)
 		conf.inflight = conf.count;
 }
@@ -388,8 +423,10 @@ main(int argc, char **argv)
 	run();
 	report((now_ns() - begin) / 1e9);
 
-	for (long i = 0; i < conf.inflight; i++)
+	for (long i = 0; i < conf.inflight; i++) {
 		curl_easy_cleanup(slots[i].easy);
+		curl_slist_free_all(slots[i].headers);
+	}
 	curl_multi_cleanup(multi);
 	curl_slist_free_all(conf.headers);
 	curl_global_cleanup();

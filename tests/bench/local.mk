@@ -6,7 +6,7 @@ noinst_PROGRAMS += tests/bench/delayproxy tests/bench/loader \
 tests_bench_delayproxy_SOURCES = tests/bench/delayproxy.c
 
 tests_bench_loader_SOURCES = tests/bench/loader.c
-tests_bench_loader_LDADD = $(CURL_LIBS)
+tests_bench_loader_LDADD = $(CURL_LIBS) $(CRYPTO_LIBS)
 
 tests_bench_nullfuse_SOURCES = tests/bench/nullfuse.c
 tests_bench_nullfuse_LDADD = $(FUSE_LIBS)
