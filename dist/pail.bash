@@ -82,7 +82,7 @@ _pail()
 		return
 	fi
 	case $prev in
-	--*file | --log | --journal | --cacert | --config)
+	--*file | --program | --log | --journal | --cacert | --config)
 		_pail_files -f "$cur"
 		return
 		;;
@@ -104,7 +104,7 @@ _pail()
 	help)
 		COMPREPLY=($(compgen -W "$(_pail_verbs)" -- "$cur"))
 		;;
-	unmount | sync | stats)
+	unmount | sync | stats | upgrade)
 		COMPREPLY=($(compgen -W "$(_pail_mounts)" -- "$cur"))
 		_pail_files -d "$cur"
 		;;

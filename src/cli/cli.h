@@ -32,11 +32,16 @@ int cli_fail(const char *verb, const struct err *e);
 __attribute__((format(printf, 2, 3))) int cli_usage(
     const char *verb, const char *fmt, ...);
 
+/* The command line as the program got it, for those who start it again: kept
+ * by main, before anybody moves the pointers about.  0 or -ENOMEM. */
+int cli_argv_keep(int argc, char **argv);
+char *const *cli_argv(void);
+
 /* One per verb, each in a file of its own. */
 extern const struct verb verb_check, verb_copy, verb_create, verb_erase,
     verb_info, verb_list, verb_resize, verb_store, verb_unlock, verb_version;
 extern const struct verb verb_mount, verb_unmount, verb_sync, verb_stats,
-    verb_s3backer;
+    verb_s3backer, verb_upgrade;
 
 /* The verb mount by another name, which stands before its messages. */
 int mount_main(const char *who, int argc, char **argv);

@@ -75,7 +75,7 @@ daemon_fork(struct daemon *d, bool foreground, const char *who, struct err *e)
 	int fds[2];
 
 	d->foreground = foreground;
-	d->pipe = -1;
+	d->pipe = d->std_err = -1;
 	if (foreground)
 		return 0;
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -99,6 +99,22 @@ daemon_fork(struct daemon *d, bool foreground, const char *who, struct err *e)
 	return 0;
 }
 
+void
+daemon_inherit(struct daemon *d, bool foreground, int std_err)
+{
+	d->foreground = foreground;
+	d->pipe = -1;
+	d->std_err = std_err;
+}
+
+void
+daemon_be_quiet(struct daemon *d)
+{
+	if (d->pipe >= 0)
+		close(d->pipe);
+	d->pipe = -1;
+}
+
 /* The parent may have been killed; then nobody needs to be told. */
 static void
 tell(struct daemon *d, int status, const char *sentence)
@@ -120,6 +136,11 @@ daemon_ready(struct daemon *d, const char *log_file)
 {
 	int log = -1;
 
+	if (d->std_err >= 0) {
+		dup2(d->std_err, STDERR_FILENO);
+		close(d->std_err);
+		d->std_err = -1;
+	}
 	if (log_file != NULL) {
 		log = open(log_file,
 		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
@@ -134,7 +155,8 @@ daemon_ready(struct daemon *d, const char *log_file)
 		}
 		return;
 	}
-	tell(d, 0, "");
+	if (d->pipe >= 0)
+		tell(d, 0, "");
 	setsid();
 
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -17,12 +17,20 @@ struct err;
 struct daemon {
 	bool foreground;
 	int pipe; /* to the parent; -1: none, or it has been told */
+	int std_err; /* what standard error is to be from ready on; -1: as is */
 };
 
 /* Returns in the child (or, with foreground, in the same process); the parent
  * never returns.  who stands before a message of the parent's. */
 int daemon_fork(
     struct daemon *d, bool foreground, const char *who, struct err *e);
+
+/* Without a fork: this process was started by one that is a daemon, or stays in
+ * the foreground.  Takes std_err. */
+void daemon_inherit(struct daemon *d, bool foreground, int std_err);
+
+/* Another process tells the parent. */
+void daemon_be_quiet(struct daemon *d);
 
 /*
  * The disk is there: the parent exits with 0, and the child leaves terminal

@@ -25,6 +25,7 @@ libpailcli_la_SOURCES = src/cli/cli.h \
 
 # The verbs of a mount, and the options that all verbs share.
 libpailcli_la_SOURCES += \
+	src/cli/argv.c \
 	src/cli/daemon.c src/cli/daemon.h \
 	src/cli/mount.c \
 	src/cli/mount_run.c src/cli/mount_run.h \
@@ -34,4 +35,5 @@ libpailcli_la_SOURCES += \
 	src/cli/settings.c src/cli/settings.h \
 	src/cli/stats.c \
 	src/cli/sync.c \
-	src/cli/unmount.c
+	src/cli/unmount.c \
+	src/cli/upgrade.c

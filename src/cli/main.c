@@ -23,10 +23,10 @@
 #include "cli/cli.h"
 
 static const struct verb *const verbs[] = {
-	&verb_create, &verb_mount, &verb_unmount, &verb_sync, &verb_info,
-	&verb_list, &verb_stats, &verb_check, &verb_copy, &verb_resize,
-	&verb_unlock, &verb_erase, &verb_store, &verb_s3backer, &verb_version,
-	NULL,
+	&verb_create, &verb_mount, &verb_unmount, &verb_sync,
+	&verb_upgrade, &verb_info, &verb_list, &verb_stats, &verb_check,
+	&verb_copy, &verb_resize, &verb_unlock, &verb_erase, &verb_store,
+	&verb_s3backer, &verb_version, NULL,
 };
 
 const struct verb *
@@ -146,6 +146,10 @@ main(int argc, char **argv)
 	const char *me = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "";
 	int status;
 
+	if (cli_argv_keep(argc, argv) < 0) {
+		fprintf(stderr, "pail: no memory\n");
+		return CLI_FAILED;
+	}
 	if (strcmp(me, "mount.pail") == 0)
 		status = mount_helper_main(argc, argv);
 	else if (strcmp(me, "umount.fuse.pail") == 0)

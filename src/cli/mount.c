@@ -243,6 +243,7 @@ mount_main(const char *who, int argc, char **argv)
 {
 	struct mount_opts m = { 0 };
 	struct conf_opt opts[CONF_OPTS_MAX];
+	static struct takeover takeover; /* with the password in it */
 	struct mount_job job = { .who = who };
 	struct conf conf = { 0 };
 	struct err e = ERR_INIT;
@@ -266,6 +267,15 @@ mount_main(const char *who, int argc, char **argv)
 		rc = err_set(&e, -EINVAL,
 		    "needs a URL and a directory, and nothing else (%d "
 		    "given)", rc);
+	/* The password may be one that a person had to type. */
+	if (rc >= 0)
+		rc = takeover_begin(&takeover, &e);
+	if (rc == 1) {
+		snprintf(m.set.password, sizeof(m.set.password), "%s",
+		    takeover.secret);
+		explicit_bzero(takeover.secret, sizeof(takeover.secret));
+		job.takeover = &takeover;
+	}
 	if (rc >= 0)
 		rc = make_job(&m, &conf, &job, &kernel, &e);
 	if (rc < 0) {

@@ -3,6 +3,10 @@
  * Mounting: look at the mount point, go to the background, open the volume,
  * serve it.
  *
+ * Between the fork to the background and the process that serves stands the
+ * holder (front/holder.h), which starts that one, and its successors.  Such a
+ * successor runs the same code; it finds the mount already there.
+ *
  * The order matters.  The mount point is looked at before anything else, since
  * that costs nothing and is what is wrong most often.  The fork comes before
  * any thread.  The signals are taken by the loop before any thread is started,
@@ -22,6 +26,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "cli/cli.h"
 #include "cli/daemon.h"
 #include "cli/exit.h"
 #include "cli/mount_run.h"
@@ -106,6 +111,7 @@ check_dir(const char *given, char **out, struct err *e)
 struct child {
 	struct mount_job *job;
 	struct daemon daemon;
+	const struct hold_start *start;
 };
 
 static void
@@ -114,7 +120,23 @@ mounted(void *arg)
 	struct child *c = arg;
 
 	daemon_ready(&c->daemon, c->job->log_file);
-	log_info("%s is mounted on %s", c->job->url, c->job->serve.fuse.dir);
+	log_info("%s %s %s", c->job->url,
+	    c->start->resume ? "is served by a new process at" :
+			       "is mounted on",
+	    c->job->serve.fuse.dir);
+}
+
+/* How a volume is opened that this mount has open already. */
+static void
+resume_params(struct settings *set, const struct hold_start *start)
+{
+	struct layout_params *l = &set->volume.layout;
+
+	l->owner = &start->owner;
+	if (!start->resume)
+		return;
+	l->lease = l->lease >= LEASE_WRITER ? LEASE_RESUME : LEASE_NONE;
+	l->create = false;
 }
 
 static int
@@ -125,6 +147,7 @@ open_and_serve(struct child *c, bool *gave_up, struct err *e)
 	struct serve *serve = NULL;
 	struct volume *v;
 
+	resume_params(set, c->start);
 	set->loop = loop_new(e);
 	if (set->loop == NULL)
 		return e->rc < 0 ? e->rc : -ENOMEM;
@@ -145,6 +168,7 @@ open_and_serve(struct child *c, bool *gave_up, struct err *e)
 		j->serve.pool = set->pool;
 		j->serve.ready = mounted;
 		j->serve.arg = c;
+		j->serve.hold = c->start;
 		rc = serve_run(serve, v, &j->serve, gave_up, e);
 	}
 	if (*gave_up)
@@ -179,33 +203,98 @@ wait_for_predecessor(const struct mount_job *j)
 	}
 }
 
+/* --- the holder ------------------------------------------------------------------ */
+
+static void
+settled(void *arg)
+{
+	struct child *c = arg;
+
+	daemon_be_quiet(&c->daemon);
+	daemon_ready(&c->daemon, c->job->log_file);
+}
+
+static void
+failed(void *arg, const char *sentence)
+{
+	struct child *c = arg;
+
+	daemon_failed(&c->daemon, c->job->who, CLI_FAILED, sentence);
+}
+
+/* To the background; or there already. */
+static int
+begin(struct child *c, char **dir, struct err *e)
+{
+	struct mount_job *j = c->job;
+	int rc;
+
+	if (j->takeover != NULL) {
+		daemon_inherit(&c->daemon, j->foreground,
+		    j->takeover->std_err);
+		*dir = strdup(j->takeover->dir);
+		return *dir != NULL ? 0 : err_errno(e, -ENOMEM, "mount");
+	}
+	rc = check_dir(j->dir, dir, e);
+	if (rc < 0)
+		return rc;
+	j->serve.fuse.dir = *dir;
+	wait_for_predecessor(j);
+	return daemon_fork(&c->daemon, j->foreground, j->who, e);
+}
+
+static int
+serve_here(struct child *c, struct err *e)
+{
+	struct mount_job *j = c->job;
+	bool gave_up = false;
+	int rc = open_and_serve(c, &gave_up, e);
+	int status = rc == 0 ? CLI_OK : (int)cli_status_of(rc);
+
+	if (rc < 0 && c->start->resume)
+		log_error("%s: %s", j->url, err_text(e));
+	else if (rc < 0)
+		daemon_failed(&c->daemon, j->who, status, err_text(e));
+	if (gave_up)
+		_exit(status); /* requests still point into our memory */
+	return status;
+}
+
 int
 mount_run(struct mount_job *j)
 {
 	struct err e = ERR_INIT;
-	struct child c = { .job = j };
-	bool gave_up = false;
+	struct child c = { .job = j, .daemon = { .pipe = -1, .std_err = -1 } };
+	struct holder *h = NULL;
 	char *dir = NULL;
-	int rc = check_dir(j->dir, &dir, &e);
+	int status;
+	int rc = begin(&c, &dir, &e);
 
+	j->serve.fuse.dir = dir;
+	j->serve.fuse.source = j->url;
 	if (rc == 0) {
-		j->serve.fuse.dir = dir;
-		j->serve.fuse.source = j->url;
-		wait_for_predecessor(j);
-		rc = daemon_fork(&c.daemon, j->foreground, j->who, &e);
-	}
-	if (rc < 0) {
-		fprintf(stderr, "%s: %s\n", j->who, err_text(&e));
-		free(dir);
-		return cli_status_of(rc);
-	}
-	rc = open_and_serve(&c, &gave_up, &e);
-	int status = rc == 0 ? CLI_OK : (int)cli_status_of(rc);
+		const struct holder_params p = { .what = j->url,
+			.dir = dir,
+			.secret = j->set->password,
+			.argv = cli_argv(),
+			.foreground = j->foreground,
+			.takeover = j->takeover,
+			.settled = settled,
+			.failed = failed,
+			.arg = &c };
 
+		rc = holder_new(&p, &h, &e);
+		if (rc < 0)
+			daemon_failed(&c.daemon, j->who,
+			    (int)cli_status_of(rc), err_text(&e));
+	} else {
+		fprintf(stderr, "%s: %s\n", j->who, err_text(&e));
+	}
 	if (rc < 0)
-		daemon_failed(&c.daemon, j->who, status, err_text(&e));
-	if (gave_up)
-		_exit(status); /* requests still point into our memory */
+		status = (int)cli_status_of(rc);
+	else if (holder_run(h, &c.start, &status) == HOLDER_SERVE)
+		status = serve_here(&c, &e);
+	holder_free(h);
 	free(dir);
 	return status;
 }

@@ -3,6 +3,7 @@
 #define CLI_MOUNT_RUN_H
 
 #include "cli/settings.h"
+#include "front/holder.h"
 #include "front/serve.h"
 
 /*
@@ -16,12 +17,13 @@ struct mount_job {
 	const char *dir; /* as given */
 	bool foreground;
 	const char *log_file; /* absolute, or NULL */
+	struct takeover *takeover; /* of a mount that is there, or NULL */
 	/* file_name, modes, flags ...; dir and source are filled in. */
 	struct serve_params serve;
 };
 
-/* In the parent returns never (it exits); otherwise when all has ended: the
- * exit status.  Everything of set that settings_start makes is freed. */
+/* In the parent returns never (it exits); otherwise, in the holder and in each
+ * process that serves, when all has ended: the exit status.  Everything of set that settings_start makes is freed. */
 int mount_run(struct mount_job *j);
 
 #endif

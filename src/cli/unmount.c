@@ -135,7 +135,10 @@ unmount(struct mounted *m, const struct unmount_opts *o, struct err *e)
 	if (control_connect(m->status.control, &control, e) < 0)
 		fprintf(stderr, "pail unmount: cannot watch process %d: %s\n",
 		    (int)m->status.pid, err_text(e));
-	int pidfd = (int)syscall(SYS_pidfd_open, m->status.pid, 0);
+	/* The last one to go. */
+	pid_t last = m->status.holder_pid > 0 ? m->status.holder_pid :
+						m->status.pid;
+	int pidfd = (int)syscall(SYS_pidfd_open, last, 0);
 
 	rc = mounts_unmount(m->dir, false, e);
 	bool detached = rc == -EBUSY && o->lazy;

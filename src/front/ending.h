@@ -15,6 +15,15 @@
  *	CLOSING     all is safe: give up the lease, free everything
  *	GIVING_UP   data is lost: say so loudly, keep the lease
  *
+ * A process that hands the mount over to a successor (docs/restart.md):
+ *
+ *	SAVING      writes everything to the store, and goes on serving
+ *	DRAINING    no new requests; waits for those in flight
+ *	SEALING     writes what has come since
+ *	LEAVING     all is safe: keep mount and lease, free everything else
+ *
+ * Whatever goes wrong there leads back to SERVING.
+ *
  * What was acknowledged is lost only by GIVING_UP: after a second signal, or
  * when the store has taken nothing for the time that the settings allow.
  */
@@ -25,7 +34,11 @@ enum ending_state {
 	FLUSHING,
 	PAUSING,
 	CLOSING,
-	GIVING_UP
+	GIVING_UP,
+	SAVING,
+	DRAINING,
+	SEALING,
+	LEAVING
 };
 
 enum ending_event {
@@ -36,7 +49,9 @@ enum ending_event {
 	END_FLUSHED,
 	END_FLUSH_FAILED,
 	END_PAUSE_OVER,
-	END_NO_PROGRESS /* for too long */
+	END_NO_PROGRESS, /* for too long */
+	END_HAND_OVER,	 /* a successor is there */
+	END_TOO_LONG	 /* those who use the mount have waited enough */
 };
 
 /* The next state; the same one if the event means nothing there. */

@@ -17,6 +17,12 @@
  * as were there the last time.  With one client thread that saves the read(2)
  * that would only say EAGAIN; with many it keeps turns of the loop few.
  *
+ * A session may be carried on by another process (docs/restart.md).  That one
+ * cannot negotiate with the kernel again: FUSE_INIT comes once.  So the message
+ * is kept, and the successor gives it to its libfuse as if it had just come;
+ * the kernel answers the reply, which it did not ask for, with ENOENT, which
+ * libfuse takes for an interrupted request.
+ *
  * The end: the kernel says ENODEV after umount(8), or we stop by ourselves
  * (fuse_front_stop).  In both cases requests in flight run on until they are
  * done; only then may the front be freed.  Closing the device makes the kernel
@@ -26,6 +32,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +47,7 @@
 #include "base/must.h"
 #include "base/strbuf.h"
 #include "front/fuse_int.h"
+#include "front/mounts.h"
 
 #define BATCH_MAX 64
 #define RX_FREE_MAX 16
@@ -111,6 +120,20 @@ session_over(struct fuse_front *f, int rc)
 	f->p.ended(f->p.arg, rc);
 }
 
+static void
+keep_init(struct fuse_front *f, size_t n)
+{
+	struct fuse_in_header h;
+
+	if (n < sizeof(h) || n > sizeof(f->init))
+		return;
+	memcpy(&h, f->rx->msg, sizeof(h));
+	if (h.opcode != FUSE_INIT)
+		return;
+	memcpy(f->init, f->rx->msg, n);
+	f->init_len = (uint32_t)n;
+}
+
 /* One request: 1 there was one, 0 there is none now, or a negative errno. */
 static int
 receive(struct fuse_front *f)
@@ -128,7 +151,16 @@ receive(struct fuse_front *f)
 	}
 	struct fuse_buf buf = { .mem = f->rx->msg, .size = (size_t)n };
 
+	if (!f->ready)
+		keep_init(f, (size_t)n);
 	fuse_session_process_buf(f->se, &buf);
+	if (f->init_len > 0 && !f->ready) {
+		/* Now the kernel has the answer. */
+		f->ready = true;
+		fuse_keep(f);
+		if (f->p.ready != NULL)
+			f->p.ready(f->p.arg);
+	}
 	return 1;
 }
 
@@ -188,9 +220,6 @@ fuse_ops_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_readahead = MAX_IO; /* serve.c raises the kernel's limit */
 	conn->max_background = 256;
 	conn->congestion_threshold = 192;
-	f->ready = true;
-	if (f->p.ready != NULL)
-		f->p.ready(f->p.arg);
 }
 
 static void
@@ -251,7 +280,7 @@ build_args(const struct fuse_front_params *p, struct fuse_args *args)
 }
 
 static int
-mount_session(struct fuse_front *f, struct err *e)
+new_session(struct fuse_front *f, struct err *e)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	int rc = build_args(&f->p, &args);
@@ -267,31 +296,84 @@ mount_session(struct fuse_front *f, struct err *e)
 		return err_set(e, -EINVAL,
 		    "mount on %s: libfuse refuses the options '%s'", f->p.dir,
 		    f->p.fuse_options != NULL ? f->p.fuse_options : "");
-
-	errno = 0;
-	if (fuse_session_mount(f->se, f->p.dir) != 0) {
-		rc = errno != 0 ? -errno : -EIO;
-		fuse_session_destroy(f->se);
-		f->se = NULL;
-		return err_errno(e, rc,
-		    "mount on %s (is /dev/fuse there, and may this user "
-		    "mount?)", f->p.dir);
-	}
-	f->mounted = true;
 	return 0;
 }
 
 static int
-watch_device(struct fuse_front *f, struct err *e)
+mount_session(struct fuse_front *f, struct err *e)
+{
+	errno = 0;
+	if (fuse_session_mount(f->se, f->p.dir) == 0)
+		return 0;
+	return err_errno(e, errno != 0 ? -errno : -EIO,
+	    "mount on %s (is /dev/fuse there, and may this user mount?)",
+	    f->p.dir);
+}
+
+/* libfuse takes a device for its own that is called so. */
+static int
+adopt_session(struct fuse_front *f, struct err *e)
+{
+	struct fuse_buf buf = { .mem = f->init, .size = f->init_len };
+	char name[32];
+
+	snprintf(name, sizeof(name), "/dev/fd/%d", f->p.device);
+	if (fuse_session_mount(f->se, name) != 0) {
+		close(f->p.device);
+		return err_set(e, -EINVAL,
+		    "mount on %s: libfuse does not take the device", f->p.dir);
+	}
+	fuse_session_process_buf(f->se, &buf);
+	f->ready = true;
+	return 0;
+}
+
+static int
+unblock_device(struct fuse_front *f, struct err *e)
 {
 	int fd = fuse_session_fd(f->se);
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_errno(e, -errno, "make /dev/fuse non-blocking");
-	int rc = loop_fd_add(f->loop, &f->watch, fd, EPOLLIN);
+	return 0;
+}
+
+static int
+watch_device(struct fuse_front *f, struct err *e)
+{
+	int rc = loop_fd_add(
+	    f->loop, &f->watch, fuse_session_fd(f->se), EPOLLIN);
 
 	return rc == 0 ? 0 : err_errno(e, rc, "watch /dev/fuse");
+}
+
+static void
+init_attributes(struct fuse_front *f)
+{
+	const struct fuse_front_params *p = &f->p;
+	const struct kept_session *s = p->resume;
+
+	f->last_fh = (uint64_t)clock_wall_ns(); /* not a predecessor's */
+	if (s != NULL) {
+		f->uid = s->uid;
+		f->gid = s->gid;
+		f->mode = s->mode;
+		f->mount_ns = s->mount_ns;
+		f->atime_ns = s->atime_ns;
+		f->mtime_ns = s->mtime_ns;
+		f->ctime_ns = s->ctime_ns;
+		memcpy(f->init, s->init, s->init_len);
+		f->init_len = s->init_len;
+		return;
+	}
+	f->uid = p->uid;
+	f->gid = p->gid;
+	f->mode = p->file_mode != 0 ? p->file_mode :
+	    p->read_only	    ? 0400 :
+				      0600;
+	f->mount_ns = clock_wall_ns();
+	f->atime_ns = f->mtime_ns = f->ctime_ns = f->mount_ns;
 }
 
 int
@@ -301,8 +383,11 @@ fuse_front_open(struct volume *v, const struct fuse_front_params *p,
 	struct fuse_front *f = calloc(1, sizeof(*f));
 	int rc;
 
-	if (f == NULL)
+	if (f == NULL) {
+		if (p->resume != NULL)
+			close(p->device);
 		return err_errno(e, -ENOMEM, "mount on %s", p->dir);
+	}
 	f->p = *p;
 	if (f->p.file_name == NULL)
 		f->p.file_name = "file";
@@ -316,31 +401,100 @@ fuse_front_open(struct volume *v, const struct fuse_front_params *p,
 	f->watch.ready = device_ready;
 	f->watch.fd = -1;
 	f->batch = 1;
-	f->uid = p->uid;
-	f->gid = p->gid;
-	f->mode = p->file_mode != 0 ? p->file_mode :
-	    p->read_only	    ? 0400 :
-				      0600;
-	f->mount_ns = clock_wall_ns();
-	f->atime_ns = f->mtime_ns = f->ctime_ns = f->mount_ns;
+	f->adopted = p->resume != NULL;
+	list_init(&f->texts);
+	init_attributes(f);
 	fuse_io_init(f);
 
-	rc = mount_session(f, e);
+	rc = new_session(f, e);
+	if (rc < 0 && f->adopted)
+		close(p->device);
+	if (rc == 0)
+		rc = f->adopted ? adopt_session(f, e) : mount_session(f, e);
 	if (rc < 0)
 		goto fail;
-	rc = watch_device(f, e);
+	rc = unblock_device(f, e);
+	if (rc == 0 && !f->adopted)
+		rc = watch_device(f, e);
 	if (rc < 0)
 		goto fail_mounted;
 	*out = f;
 	return 0;
 
 fail_mounted:
-	fuse_session_unmount(f->se);
-	fuse_session_destroy(f->se);
+	if (!f->adopted)
+		fuse_session_unmount(f->se);
 fail:
+	if (f->se != NULL)
+		fuse_session_destroy(f->se);
 	fuse_io_fini(f);
 	free(f);
 	return rc;
+}
+
+/* --- successors ----------------------------------------------------------- */
+
+int
+fuse_front_device(const struct fuse_front *f)
+{
+	return fuse_session_fd(f->se);
+}
+
+void
+fuse_front_session(const struct fuse_front *f, struct kept_session *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->mode = f->mode;
+	s->uid = f->uid;
+	s->gid = f->gid;
+	s->mount_ns = f->mount_ns;
+	s->atime_ns = f->atime_ns;
+	s->mtime_ns = f->mtime_ns;
+	s->ctime_ns = f->ctime_ns;
+	memcpy(s->init, f->init, f->init_len);
+	s->init_len = f->init_len;
+}
+
+void
+fuse_keep(struct fuse_front *f)
+{
+	struct kept_session s;
+
+	if (f->p.keep == NULL)
+		return;
+	fuse_front_session(f, &s);
+	f->p.keep(f->p.arg, &s);
+}
+
+/* A notification is a reply to nobody, with its code for an error.  6.9 and
+ * later know this one; our headers may not. */
+#define NOTIFY_RESEND 7
+
+static int
+ask_resend(struct fuse_front *f, struct err *e)
+{
+	struct fuse_out_header h = { .len = sizeof(h),
+		.error = NOTIFY_RESEND };
+	ssize_t n = write(fuse_session_fd(f->se), &h, sizeof(h));
+
+	return n == (ssize_t)sizeof(h) ?
+	    0 :
+	    err_errno(e, n < 0 ? -errno : -EIO,
+		"have the kernel send again what was not answered");
+}
+
+int
+fuse_front_go(struct fuse_front *f, bool resend, struct err *e)
+{
+	f->idle = NULL;
+	if (f->over || f->watch.loop != NULL)
+		return 0;
+	int rc = resend ? ask_resend(f, e) : 0;
+
+	/* ENODEV, ENOTCONN: unmounted meanwhile, as reading will tell. */
+	if (rc < 0 && rc != -ENODEV && rc != -ENOTCONN)
+		return rc;
+	return watch_device(f, e);
 }
 
 /* --- ending -------------------------------------------------------------------- */
@@ -379,23 +533,57 @@ fuse_front_stop(struct fuse_front *f, void (*idle)(void *arg), void *arg)
 }
 
 void
-fuse_front_abandon(struct fuse_front *f)
+fuse_front_pause(struct fuse_front *f, void (*idle)(void *arg), void *arg)
 {
-	fuse_io_abort(f);
-	fuse_session_unmount(f->se);
+	must(!f->over);
+	loop_fd_del(&f->watch);
+	f->idle = idle;
+	f->idle_arg = arg;
+	f->idle_task.run = tell_idle;
+	fuse_check_idle(f);
+}
+
+/* Does the kernel still know the connection? */
+static bool
+is_connected(struct fuse_front *f)
+{
+	struct pollfd p = { .fd = fuse_session_fd(f->se) };
+
+	return poll(&p, 1, 0) == 0;
+}
+
+/* Closes the device first, so that nothing waits for us; what is mounted at
+ * the same place by somebody else is left alone. */
+static void
+unmount(struct fuse_front *f)
+{
+	struct err e = ERR_INIT;
+	bool connected = is_connected(f);
+
+	if (!f->adopted) {
+		fuse_session_unmount(f->se);
+		fuse_session_destroy(f->se);
+		return;
+	}
+	fuse_session_destroy(f->se);
+	if (connected && mounts_unmount(f->p.dir, true, &e) < 0)
+		log_warn("%s", err_text(&e));
 }
 
 void
-fuse_front_free(struct fuse_front *f)
+fuse_front_abandon(struct fuse_front *f)
 {
-	if (f == NULL)
-		return;
-	must(f->over && list_empty(&f->busy));
+	fuse_io_abort(f);
+	unmount(f);
+}
+
+static void
+release_memory(struct fuse_front *f)
+{
+	must(list_empty(&f->busy));
 	must(!f->idle_task.queued);
-	/* Closes the device first, so that nothing waits for us. */
-	fuse_session_unmount(f->se);
-	fuse_session_destroy(f->se);
 	fuse_io_fini(f);
+	fuse_texts_free(f);
 	rx_free(f->rx);
 	while (f->rx_free != NULL) {
 		struct rx *rx = f->rx_free;
@@ -404,4 +592,29 @@ fuse_front_free(struct fuse_front *f)
 		rx_free(rx);
 	}
 	free(f);
+}
+
+/* libfuse frees a session that it has mounted, whole, only by unmounting it. */
+static struct fuse_session *volatile left;
+
+void
+fuse_front_leave(struct fuse_front *f)
+{
+	must(!f->over && f->watch.loop == NULL);
+	fuse_keep(f);
+	if (f->adopted)
+		fuse_session_destroy(f->se);
+	else
+		left = f->se;
+	release_memory(f);
+}
+
+void
+fuse_front_free(struct fuse_front *f)
+{
+	if (f == NULL)
+		return;
+	must(f->over);
+	unmount(f);
+	release_memory(f);
 }

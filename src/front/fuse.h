@@ -19,6 +19,7 @@
  */
 struct err;
 struct fuse_front;
+struct kept_session;
 struct strbuf;
 struct volume;
 
@@ -39,6 +40,12 @@ struct fuse_front_params {
 	bool direct_io;	  /* no page cache for the disk at all */
 	bool debug;	  /* libfuse prints each request */
 
+	/* To go on with a session that another process began: its device
+	 * (taken, also by a failure) and what it left; nothing is mounted, and
+	 * nothing is read before fuse_front_go.  NULL: mount. */
+	const struct kept_session *resume;
+	int device;
+
 	/* The text of a file, when it is opened.  On the loop. */
 	void (*text)(void *arg, enum fuse_text which, struct strbuf *out);
 	/* The kernel has agreed: the disk is there.  Once. */
@@ -47,6 +54,8 @@ struct fuse_front_params {
 	 * Once, unless fuse_front_stop came first; requests may still be in
 	 * flight. */
 	void (*ended)(void *arg, int rc);
+	/* What a successor needs has changed; or NULL. */
+	void (*keep)(void *arg, const struct kept_session *s);
 	void *arg;
 };
 
@@ -61,6 +70,27 @@ int fuse_front_open(struct volume *v, const struct fuse_front_params *p,
  */
 void fuse_front_stop(
     struct fuse_front *f, void (*idle)(void *arg), void *arg);
+
+/*
+ * Read no more requests for now; the kernel keeps them.  idle as above, unless
+ * fuse_front_go comes first.
+ */
+void fuse_front_pause(
+    struct fuse_front *f, void (*idle)(void *arg), void *arg);
+
+/* Read requests (again).  resend: first have the kernel send those again that
+ * were read and not answered, by whichever process.  A paused front, or one
+ * with p->resume. */
+int fuse_front_go(struct fuse_front *f, bool resend, struct err *e);
+
+/* The kernel's device; borrowed. */
+int fuse_front_device(const struct fuse_front *f);
+/* For keep. */
+void fuse_front_session(const struct fuse_front *f, struct kept_session *s);
+
+/* Paused and idle: free it, and leave mount and session to a successor.  The
+ * device stays open until the process ends. */
+void fuse_front_leave(struct fuse_front *f);
 
 /* For a process that is about to exit with work undone: answer all that is in
  * flight with EIO and unmount.  Nothing else may be done with f after that. */

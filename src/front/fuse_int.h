@@ -7,6 +7,7 @@
 
 #include "base/stat.h"
 #include "front/fuse.h"
+#include "front/kept.h"
 #include "loop/loop.h"
 #include "volume/volume.h"
 
@@ -40,12 +41,16 @@ struct fuse_io {
 	struct list link; /* in fuse_front.busy, or .io_free */
 };
 
-/* What an open file is. */
-struct fuse_handle {
-	fuse_ino_t ino;
-	uint64_t stream;
-	char *text; /* stats: as it was when opened */
+/*
+ * An open text, as it was when opened.  The kernel knows an open file by a
+ * number, never by an address: the file may be open for longer than this
+ * process lives.  Of the disk's open files nothing has to be remembered.
+ */
+struct fuse_open_text {
+	uint64_t fh;
+	char *text;
 	size_t len;
+	struct list link; /* in fuse_front.texts */
 };
 
 struct fuse_front {
@@ -59,7 +64,7 @@ struct fuse_front {
 	/* The session. */
 	struct fuse_session *se;
 	struct loop_fd watch;
-	bool mounted;
+	bool adopted; /* somebody else has mounted it */
 	bool ready;   /* INIT was answered */
 	bool over;    /* ended was called, or stop */
 	unsigned batch; /* requests to read in one go, adapted */
@@ -73,7 +78,10 @@ struct fuse_front {
 	gid_t gid;
 	int64_t atime_ns, mtime_ns, ctime_ns; /* wall clock */
 	int64_t mount_ns;
-	uint64_t streams; /* last one given */
+	uint64_t last_fh;
+	uint8_t init[KEPT_INIT_MAX]; /* the kernel's FUSE_INIT */
+	uint32_t init_len;
+	struct list texts;
 
 	/* Requests. */
 	struct list busy;
@@ -97,7 +105,11 @@ void fuse_check_idle(struct fuse_front *f);
 /* The handshake; an entry of fuse_ops. */
 void fuse_ops_init(void *userdata, struct fuse_conn_info *conn);
 
+/* Something of fuse_front_session has changed. */
+void fuse_keep(struct fuse_front *f);
+
 /* fuse_ops.c */
+void fuse_texts_free(struct fuse_front *f);
 extern const struct fuse_lowlevel_ops fuse_ops;
 
 /* fuse_io.c */

@@ -170,6 +170,7 @@ op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		f->mtime_ns = time_to_set(&attr->st_mtim,
 		    (to_set & FUSE_SET_ATTR_MTIME_NOW) != 0);
 	f->ctime_ns = clock_wall_ns();
+	fuse_keep(f);
 	fill_attr(f, ino, &st);
 	fuse_reply_attr(req, &st, ATTR_TIMEOUT_S);
 }
@@ -195,26 +196,58 @@ op_statfs(fuse_req_t req, fuse_ino_t ino)
 
 /* --- open files ------------------------------------------------------------ */
 
-static struct fuse_handle *
-handle_of(const struct fuse_file_info *fi)
+static struct fuse_open_text *
+text_new(struct fuse_front *f, fuse_ino_t ino, uint64_t fh)
 {
-	return (struct fuse_handle *)(uintptr_t)fi->fh;
-}
-
-static int
-fill_text(struct fuse_front *f, struct fuse_handle *h)
-{
+	struct fuse_open_text *t = calloc(1, sizeof(*t));
 	struct strbuf b = STRBUF_INIT;
 
+	if (t == NULL)
+		return NULL;
 	f->p.text(f->p.arg,
-	    h->ino == INO_STATS ? FUSE_TEXT_STATS : FUSE_TEXT_JSON, &b);
+	    ino == INO_STATS ? FUSE_TEXT_STATS : FUSE_TEXT_JSON, &b);
 	if (b.failed) {
 		strbuf_fini(&b);
-		return -ENOMEM;
+		free(t);
+		return NULL;
 	}
-	h->len = b.len;
-	h->text = strbuf_take(&b);
-	return 0;
+	t->fh = fh;
+	t->len = b.len;
+	t->text = strbuf_take(&b);
+	list_push_back(&f->texts, &t->link);
+	return t;
+}
+
+static void
+text_free(struct fuse_open_text *t)
+{
+	if (t == NULL)
+		return;
+	list_del(&t->link);
+	free(t->text);
+	free(t);
+}
+
+void
+fuse_texts_free(struct fuse_front *f)
+{
+	while (!list_empty(&f->texts))
+		text_free(list_entry(
+		    f->texts.next, struct fuse_open_text, link));
+}
+
+/* NULL: opened in a process before this one. */
+static struct fuse_open_text *
+text_find(struct fuse_front *f, uint64_t fh)
+{
+	list_for_each(l, &f->texts) {
+		struct fuse_open_text *t =
+		    list_entry(l, struct fuse_open_text, link);
+
+		if (t->fh == fh)
+			return t;
+	}
+	return NULL;
 }
 
 /*
@@ -236,21 +269,13 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ino == INO_FILE ? EROFS : EACCES);
 		return;
 	}
-	struct fuse_handle *h = calloc(1, sizeof(*h));
+	struct fuse_open_text *t = NULL;
+	struct fuse_open_out out = { .fh = ++f->last_fh };
 
-	if (h == NULL) {
+	if (ino != INO_FILE && (t = text_new(f, ino, out.fh)) == NULL) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	h->ino = ino;
-	h->stream = ++f->streams;
-	if (ino != INO_FILE && fill_text(f, h) < 0) {
-		free(h);
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
-	struct fuse_open_out out = { .fh = (uint64_t)(uintptr_t)h };
-
 	if (ino != INO_FILE)
 		out.open_flags = FOPEN_DIRECT_IO;
 	else if (f->p.direct_io || (fi->flags & O_DIRECT) != 0)
@@ -259,16 +284,14 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	else
 		out.open_flags = FOPEN_KEEP_CACHE;
 	if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) != 0)
-		free(h->text), free(h); /* the open was interrupted */
+		text_free(t); /* the open was interrupted */
 }
 
 static void
 op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct fuse_handle *h = handle_of(fi);
-
-	free(h->text);
-	free(h);
+	if (ino != INO_FILE)
+		text_free(text_find(front_of(req), fi->fh));
 	fuse_reply_err(req, 0);
 }
 
@@ -276,18 +299,24 @@ static void
 op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
     struct fuse_file_info *fi)
 {
-	struct fuse_handle *h = handle_of(fi);
+	struct fuse_front *f = front_of(req);
 
 	if (ino == INO_FILE) {
-		fuse_io_read(front_of(req), req, size, off, h->stream);
+		fuse_io_read(f, req, size, off, fi->fh);
 		return;
 	}
-	if (off < 0 || (size_t)off >= h->len)
+	struct fuse_open_text *t = text_find(f, fi->fh);
+
+	if (t == NULL)
+		t = text_new(f, ino, fi->fh);
+	if (t == NULL)
+		fuse_reply_err(req, ENOMEM);
+	else if (off < 0 || (size_t)off >= t->len)
 		fuse_reply_buf(req, NULL, 0);
 	else
-		fuse_reply_buf(req, h->text + off,
-		    size < h->len - (size_t)off ? size :
-						  h->len - (size_t)off);
+		fuse_reply_buf(req, t->text + off,
+		    size < t->len - (size_t)off ? size :
+						  t->len - (size_t)off);
 }
 
 static void

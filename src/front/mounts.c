@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/strbuf.h"
 #include "front/mounts.h"
 
@@ -395,4 +396,30 @@ mounts_unmount(const char *dir, bool lazy, struct err *e)
 	if (errno == EPERM && geteuid() != 0)
 		return by_fusermount(dir, lazy, e);
 	return err_errno(e, -errno, "unmount %s", dir);
+}
+
+int
+mounts_leave(const char *dir, struct err *e)
+{
+	struct mounts m = { 0 };
+	struct loop_devs l = { 0 };
+	struct err why = ERR_INIT;
+
+	if (mounts_read(&m, &why) == 0 &&
+	    loop_devs_read(&l, dir, &m, &why) == 0)
+		loop_devs_sync(&l, &why);
+	if (why.rc < 0)
+		log_warn("%s", err_text(&why));
+	for (size_t i = 0; i < l.n; i++)
+		log_warn("%s still stands on %s%s%s; what it writes from now "
+		    "on is lost",
+		    l.v[i].dev, l.v[i].backing,
+		    l.v[i].mounted_on != NULL ? ", mounted on " : "",
+		    l.v[i].mounted_on != NULL ? l.v[i].mounted_on : "");
+	loop_devs_fini(&l);
+	mounts_fini(&m);
+
+	return mounts_unmount(dir, false, NULL) < 0 ?
+	    mounts_unmount(dir, true, e) :
+	    0;
 }

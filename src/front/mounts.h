@@ -69,4 +69,9 @@ int loop_devs_sync(const struct loop_devs *l, struct err *e);
  */
 int mounts_unmount(const char *dir, bool lazy, struct err *e);
 
+/* For whoever serves dir and ends: sync what stands on its loop devices, unmount
+ * it, or, if it is in use, say by whom in the log and detach it.  Blocks, and
+ * wants to be served meanwhile. */
+int mounts_leave(const char *dir, struct err *e);
+
 #endif

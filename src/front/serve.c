@@ -13,26 +13,22 @@
  * somebody still uses the mount point it is detached instead, and those who
  * hold on to it get ENOTCONN.  All that we have acknowledged is written.
  *
+ * Handing over (docs/restart.md).  Most of what is dirty is written while we
+ * still serve, so that the pause is short; if it becomes too long, or the store
+ * refuses, we go on as if nothing had been.
+ *
  * Errors at the end.  A flush that fails is tried again, as often as the store
  * takes something now and then.  Giving up is loud: how much, why, and that
  * the lease stays, so that the next one who mounts is told.
- *
- * Memory.  The kernel may need us to write pages in order to free memory:
- * where we may, we are marked as an I/O flusher (our own allocations do not
- * wait for writeback) and stay out of swap.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -42,6 +38,9 @@
 #include "cache/cache.h"
 #include "front/control.h"
 #include "front/ending.h"
+#include "front/guard.h"
+#include "front/hold.h"
+#include "front/kept.h"
 #include "front/mounts.h"
 #include "front/serve.h"
 #include "front/status.h"
@@ -54,8 +53,9 @@
 #define PAUSE_NS NS_PER_S	 /* between flushes that fail */
 #define REFUSED_NS (10 * NS_PER_S) /* after a signal, with a store that refuses
 				    * for good: no hope beyond that */
-#define READAHEAD_KIB 1024
 #define SAY_NS (10 * NS_PER_S)	 /* between lines about the rest */
+#define PATIENCE_NS (10 * NS_PER_S) /* of those who use the mount, while it is
+				     * handed over */
 
 struct serve {
 	/* Configuration. */
@@ -70,11 +70,18 @@ struct serve {
 	struct storedoor *door; /* NULL: not over raw devices, or failed */
 	struct loop_signal signals;
 	struct volume_req flush;
+	bool flushing, flush_again;
 	struct loop_timer pause;
 	struct loop_timer watch; /* progress, while ending */
 	uint64_t seen_dirty;	 /* at the last progress */
 	int64_t progress_ns, said_ns;
 	bool told; /* by a signal */
+	bool ending; /* the watch runs */
+
+	/* The holder. */
+	struct hold *hold;
+	struct loop_timer patience;
+	bool gone_on; /* a predecessor's session: we read it */
 	int rc;	   /* of the last flush at the end */
 	struct err err;
 
@@ -87,6 +94,7 @@ struct serve {
 };
 
 static void event(struct serve *s, enum ending_event ev);
+static void front_ended(void *arg, int rc);
 
 /* --- what the files show ------------------------------------------------- */
 
@@ -98,6 +106,12 @@ make_text(void *arg, enum fuse_text which, struct strbuf *out)
 	snprintf(s->status.state, sizeof(s->status.state), "%s",
 	    ending_name(s->state));
 	status_collect(&s->status, s->volume);
+	if (s->p.hold != NULL) {
+		const struct kept *k = s->p.hold->kept;
+
+		s->status.crashes = kept_get_count(k, KEPT_CRASHES);
+		s->status.upgrades = kept_get_count(k, KEPT_UPGRADES);
+	}
 	if (which == FUSE_TEXT_JSON)
 		status_json(&s->status, volume_stats(s->volume), out);
 	else
@@ -116,37 +130,12 @@ init_status(struct serve *s)
 	    s->p.fuse.file_name != NULL ? s->p.fuse.file_name : "file");
 	snprintf(t->control, sizeof(t->control), "%s",
 	    control_name(s->control));
-}
+	if (s->hold == NULL)
+		return;
+	const struct hold_start *h = s->p.hold;
 
-/* --- memory -------------------------------------------------------------- */
-
-static bool
-may_lock_memory(void)
-{
-	struct __user_cap_header_struct h = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct d[2];
-
-	memset(d, 0, sizeof(d));
-	if (syscall(SYS_capget, &h, d) != 0)
-		return false;
-	return (d[0].effective & (1u << CAP_IPC_LOCK)) != 0;
-}
-
-static void
-guard_memory(void)
-{
-#ifdef PR_SET_IO_FLUSHER
-	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0)
-		log_debug("not marked as an I/O flusher: %s",
-		    strerror(errno));
-#endif
-	/* With a limit, allocations would begin to fail there. */
-	if (!may_lock_memory())
-		log_debug("memory is not locked: no CAP_IPC_LOCK");
-	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
-		log_debug("memory is not locked: %s", strerror(errno));
+	t->holder_pid = h->holder_pid;
+	snprintf(t->holder, sizeof(t->holder), "%s", h->name);
 }
 
 /* --- UNMOUNTING ------------------------------------------------------------- */
@@ -156,27 +145,8 @@ static void
 unmount_run(struct work *w)
 {
 	struct serve *s = container_of(w, struct serve, unmount);
-	const char *dir = s->p.fuse.dir;
-	struct mounts m = { 0 };
-	struct loop_devs l = { 0 };
-	struct err e = ERR_INIT;
 
-	if (mounts_read(&m, &e) == 0 &&
-	    loop_devs_read(&l, dir, &m, &e) == 0)
-		loop_devs_sync(&l, &e);
-	if (e.rc < 0)
-		log_warn("%s", err_text(&e));
-	for (size_t i = 0; i < l.n; i++)
-		log_warn("%s still stands on %s%s%s; what it writes from now "
-		    "on is lost",
-		    l.v[i].dev, l.v[i].backing,
-		    l.v[i].mounted_on != NULL ? ", mounted on " : "",
-		    l.v[i].mounted_on != NULL ? l.v[i].mounted_on : "");
-	loop_devs_fini(&l);
-	mounts_fini(&m);
-
-	if (mounts_unmount(dir, false, NULL) < 0)
-		mounts_unmount(dir, true, &s->unmount_err);
+	mounts_leave(s->p.fuse.dir, &s->unmount_err);
 }
 
 static void
@@ -217,14 +187,17 @@ enter_stopping(struct serve *s)
 
 /* --- FLUSHING, PAUSING -------------------------------------------------------------- */
 
+static void enter_flushing(struct serve *s);
+
 static void
 flush_done(struct volume_req *r)
 {
 	struct serve *s = r->arg;
 	int rc = r->rc;
 
+	s->flushing = false;
 	if (rc < 0) {
-		if (s->rc == 0)
+		if (s->rc == 0 && s->ending)
 			log_error("%s: writing the rest: %s; trying again",
 			    volume_url(s->volume), err_text(&r->err));
 		s->rc = rc;
@@ -234,12 +207,21 @@ flush_done(struct volume_req *r)
 		err_clear(&s->err);
 	}
 	volume_req_fini(r);
-	event(s, rc < 0 ? END_FLUSH_FAILED : END_FLUSHED);
+	if (s->flush_again)
+		enter_flushing(s);
+	else
+		event(s, rc < 0 ? END_FLUSH_FAILED : END_FLUSHED);
 }
 
 static void
 enter_flushing(struct serve *s)
 {
+	/* One that nobody waits for any more may still be under way: that one
+	 * need not cover all. */
+	s->flush_again = s->flushing;
+	if (s->flushing)
+		return;
+	s->flushing = true;
 	memset(&s->flush, 0, sizeof(s->flush));
 	s->flush.op = VOLUME_FLUSH;
 	s->flush.done = flush_done;
@@ -293,13 +275,130 @@ watch_progress(struct loop_timer *t)
 		log_warn("no memory to watch the progress");
 }
 
-/* --- the machine ------------------------------------------------------------------------ */
+/* --- SAVING, DRAINING, SEALING: handing over ----------------------------------- */
 
 static void
-enter(struct serve *s)
+patience_over(struct loop_timer *t)
 {
+	event(container_of(t, struct serve, patience), END_TOO_LONG);
+}
+
+static void
+enter_draining(struct serve *s)
+{
+	s->patience.fire = patience_over;
+	if (loop_timer_set(s->loop, &s->patience,
+		loop_now(s->loop) + PATIENCE_NS) < 0) {
+		event(s, END_TOO_LONG);
+		return;
+	}
+	fuse_front_pause(s->front, front_idle, s);
+}
+
+/* No successor after all: read requests again, if we had stopped. */
+static void
+go_on(struct serve *s, enum ending_state was)
+{
+	struct err e = ERR_INIT;
+	char why[ERR_TEXT_MAX + 64];
+
+	loop_timer_cancel(&s->patience);
+	if (s->rc < 0)
+		snprintf(why, sizeof(why), "the store does not take "
+		    "everything: %s", err_text(&s->err));
+	else if (s->state != SERVING)
+		snprintf(why, sizeof(why), "the mount is being ended");
+	else
+		snprintf(why, sizeof(why), "requests under way have not "
+		    "ended in %d s", (int)(PATIENCE_NS / NS_PER_S));
+	hold_refuse(s->hold, why);
+	s->rc = 0;
+	err_clear(&s->err);
+	if (was == SAVING)
+		return;
+	if (fuse_front_go(s->front, false, &e) < 0) {
+		/* Nobody can be served any more: end, and lose nothing. */
+		log_error("%s", err_text(&e));
+		front_ended(s, e.rc);
+	}
+}
+
+/* From the holder. */
+static void
+asked_to_hand_over(void *arg)
+{
+	struct serve *s = arg;
+
+	if (strncmp(volume_url(s->volume), "mem:", 4) == 0)
+		hold_refuse(s->hold, "the store is this process's memory");
+	else if (s->state != SERVING)
+		hold_refuse(s->hold, "the mount is being ended");
+	else
+		event(s, END_HAND_OVER);
+}
+
+/* Go on with a predecessor's session. */
+static void
+told_to_go(void *arg)
+{
+	struct serve *s = arg;
+	struct err e = ERR_INIT;
+
+	if (!s->p.hold->resume || s->gone_on)
+		return;
+	s->gone_on = true;
+	int rc = fuse_front_go(
+	    s->front, kept_can_resend(s->p.hold->kept), &e);
+
+	if (rc < 0) {
+		log_error("%s", err_text(&e));
+		front_ended(s, rc);
+	} else if (s->p.ready != NULL) {
+		s->p.ready(s->p.arg);
+	}
+}
+
+static void
+holder_lost(void *arg)
+{
+	struct serve *s = arg;
+
+	log_warn("%s: its holder is gone: it is served on, but it can no "
+		 "longer be upgraded", volume_url(s->volume));
+	s->status.holder_pid = 0;
+	s->status.holder[0] = '\0';
+}
+
+static void
+keep_session(void *arg, const struct kept_session *k)
+{
+	struct serve *s = arg;
+
+	kept_put_session(s->p.hold->kept, k);
+}
+
+/* --- the machine ------------------------------------------------------------------------ */
+
+static bool
+hands_over(enum ending_state state)
+{
+	return state == SAVING || state == DRAINING || state == SEALING;
+}
+
+static void
+enter(struct serve *s, enum ending_state was)
+{
+	enum ending_state state = s->state;
+
+	if (hands_over(was) && !hands_over(state) && state != LEAVING)
+		go_on(s, was);
+	if (s->state != state)
+		return; /* that has led further */
 	switch (s->state) {
 	case SERVING:
+		break;
+	case DRAINING:
+		enter_draining(s);
 		break;
 	case UNMOUNTING:
 		enter_unmounting(s);
@@ -308,6 +407,8 @@ enter(struct serve *s)
 		enter_stopping(s);
 		break;
 	case FLUSHING:
+	case SAVING:
+	case SEALING:
 		enter_flushing(s);
 		break;
 	case PAUSING:
@@ -315,6 +416,7 @@ enter(struct serve *s)
 		break;
 	case CLOSING:
 	case GIVING_UP:
+	case LEAVING:
 		loop_stop(s->loop);
 		break;
 	}
@@ -323,18 +425,19 @@ enter(struct serve *s)
 static void
 event(struct serve *s, enum ending_event ev)
 {
-	enum ending_state next = ending_next(s->state, ev);
+	enum ending_state was = s->state, next = ending_next(was, ev);
 
-	if (next == s->state)
+	if (next == was)
 		return;
-	log_debug("%s: %s", ending_name(s->state), ending_name(next));
-	if (s->state == SERVING) {
+	log_debug("%s: %s", ending_name(was), ending_name(next));
+	if (!s->ending && (next == UNMOUNTING || next == STOPPING)) {
+		s->ending = true;
 		s->watch.fire = watch_progress;
 		s->said_ns = loop_now(s->loop);
 		watch_progress(&s->watch);
 	}
 	s->state = next;
-	enter(s);
+	enter(s, was);
 }
 
 static void
@@ -347,27 +450,11 @@ caught(struct loop_signal *sig, int signo)
 		_exit(128 + signo);
 	}
 	log_info("%s: %s", strsignal(signo),
-	    s->state == SERVING ? "writing everything, then ending" :
-				  "giving up");
+	    s->state == SERVING || hands_over(s->state) ?
+		"writing everything, then ending" :
+		"giving up");
 	s->told = true;
 	event(s, END_SIGNAL);
-}
-
-/* FUSE can only lower the kernel's 128 KiB; larger requests cost less. */
-static void
-widen_readahead(const struct serve *s)
-{
-	const struct mount_point *p;
-	struct mounts m;
-
-	if (mounts_read(&m, NULL) < 0)
-		return;
-	p = mounts_at(&m, s->p.fuse.dir);
-	int rc = p != NULL ? mounts_set_readahead(p, READAHEAD_KIB) : -ENOENT;
-
-	if (rc < 0)
-		log_debug("the kernel's read-ahead stays: %s", strerror(-rc));
-	mounts_fini(&m);
 }
 
 static void
@@ -375,7 +462,9 @@ front_ready(void *arg)
 {
 	struct serve *s = arg;
 
-	widen_readahead(s);
+	guard_widen_readahead(s->p.fuse.dir);
+	hold_mounted(s->hold, fuse_front_device(s->front));
+	hold_ready(s->hold);
 	if (s->p.ready != NULL)
 		s->p.ready(s->p.arg);
 }
@@ -439,11 +528,48 @@ open_door(struct serve *s)
 }
 
 static int
+begin_hold(struct serve *s, struct err *e)
+{
+	const struct hold_events ev = { .go = told_to_go,
+		.hand_over = asked_to_hand_over,
+		.alone = holder_lost,
+		.arg = s };
+
+	return s->p.hold == NULL ?
+	    0 :
+	    hold_open(s->loop, s->p.hold->sock, &ev, &s->hold, e);
+}
+
+static int
+open_front(struct serve *s, struct fuse_front_params *fp, struct err *e)
+{
+	const struct hold_start *h = s->p.hold;
+	struct kept_session was;
+
+	if (h != NULL)
+		fp->keep = keep_session;
+	if (h == NULL || !h->resume)
+		return fuse_front_open(s->volume, fp, &s->front, e);
+	int rc = kept_get_session(h->kept, &was, e);
+
+	if (rc < 0)
+		return rc;
+	fp->resume = &was;
+	fp->device = h->device;
+	rc = fuse_front_open(s->volume, fp, &s->front, e);
+	if (rc == 0)
+		hold_ready(s->hold);
+	return rc;
+}
+
+static int
 start(struct serve *s, struct err *e)
 {
 	struct fuse_front_params fp = s->p.fuse;
-	int rc = control_open(s->loop, &s->control, e);
+	int rc = begin_hold(s, e);
 
+	if (rc == 0)
+		rc = control_open(s->loop, &s->control, e);
 	if (rc < 0)
 		return rc;
 	init_status(s);
@@ -451,7 +577,7 @@ start(struct serve *s, struct err *e)
 	fp.ready = front_ready;
 	fp.ended = front_ended;
 	fp.arg = s;
-	rc = fuse_front_open(s->volume, &fp, &s->front, e);
+	rc = open_front(s, &fp, e);
 	if (rc < 0) {
 		control_close(s->control, rc, err_text(e));
 		return rc;
@@ -467,13 +593,30 @@ finish(struct serve *s, struct err *e)
 {
 	loop_timer_cancel(&s->watch);
 	loop_timer_cancel(&s->pause);
+	hold_drop(s->hold);
 	fuse_front_free(s->front);
 	loop_run_until(s->loop, &s->unmount_idle); /* it may wait for us */
 	storedoor_close(s->door);
 	int rc = volume_close(s->volume, false, e);
 
 	control_close(s->control, rc, err_text(e));
+	hold_ended(s->hold);
 	return rc;
+}
+
+/* Paused, at rest and flushed: for a successor. */
+static int
+leave(struct serve *s, struct err *e)
+{
+	loop_timer_cancel(&s->patience);
+	fuse_front_leave(s->front);
+	int rc = volume_leave(s->volume, e);
+
+	if (rc < 0)
+		log_warn("%s", err_text(e));
+	control_close(s->control, -EAGAIN, "another process goes on with it");
+	hold_drained(s->hold);
+	return 0;
 }
 
 static int
@@ -491,8 +634,10 @@ give_up(struct serve *s, struct err *e)
 	    c.rc < 0	? err_text(&c.err) :
 		s->rc < 0 ? err_text(&s->err) :
 			  "");
+	hold_drop(s->hold);
 	fuse_front_abandon(s->front);
 	control_close(s->control, e->rc, err_text(e));
+	hold_ended(s->hold);
 	return e->rc;
 }
 
@@ -506,7 +651,13 @@ serve_run(struct serve *s, struct volume *v, const struct serve_params *p,
 	int rc = start(s, e);
 
 	if (rc < 0) {
-		volume_close(v, false, NULL);
+		/* A successor that fails must not give away the lease. */
+		if (p->hold != NULL && p->hold->resume)
+			volume_leave(v, NULL);
+		else
+			volume_close(v, false, NULL);
+		hold_close(s->hold);
+		s->hold = NULL;
 		return rc;
 	}
 	rc = loop_run(s->loop);
@@ -520,5 +671,8 @@ serve_run(struct serve *s, struct volume *v, const struct serve_params *p,
 		*gave_up = true;
 		return give_up(s, e);
 	}
-	return finish(s, e);
+	rc = s->state == LEAVING ? leave(s, e) : finish(s, e);
+	hold_close(s->hold);
+	s->hold = NULL;
+	return rc;
 }

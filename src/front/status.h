@@ -27,6 +27,9 @@ struct status {
 	char version[32];   /* of pail */
 	pid_t pid;
 	char control[48];   /* control.h */
+	pid_t holder_pid;   /* docs/restart.md; 0: there is none */
+	char holder[48];    /* its socket, for pail upgrade; "" */
+	uint32_t crashes, upgrades; /* that the mount has survived */
 	char url[2048];
 	char dir[PATH_MAX];
 	char file[NAME_MAX + 1]; /* the disk's name in dir */

@@ -22,6 +22,13 @@
  * lease.  A late one who looked before and puts pail-takeover-X after it was
  * deleted sees in the second look that the lease is not X any more.
  *
+ * A mount that goes on in another process (docs/restart.md) overwrites its
+ * lease with a record of the same id that names the new process, before the
+ * old ones are all gone.  So whoever finds the processes of a record gone, and
+ * the same record there after that, knows that there is no successor; if it has
+ * changed he takes his announcement back.  The successor, which may see that
+ * announcement, waits until it is gone, or until the lease is.
+ *
  * Stores that cannot put if absent: put, wait longer than a request usually
  * takes, and read back; the last one to put has it.
  */
@@ -46,6 +53,8 @@
 #define BODY_MAX 4096
 #define CHAIN_MAX 16
 #define TRIES_MAX 8
+#define RESUME_TRIES_MAX 50
+#define RESUME_PAUSE_NS (100 * NS_PER_MS)
 #define SETTLE_NS NS_PER_S
 
 struct lease {
@@ -306,13 +315,14 @@ takeover_finish(struct store *s, const char *prefix, const struct chain *old,
 	return -EAGAIN; /* the next look finds it ours */
 }
 
-static bool
-chain_has(const struct chain *c, const struct lease_owner *o)
+/* Its place, or -1. */
+static int
+chain_find(const struct chain *c, const struct lease_owner *o)
 {
 	for (unsigned i = 0; i < c->n; i++)
 		if (lease_owner_same(&c->v[i], o))
-			return true;
-	return false;
+			return (int)i;
+	return -1;
 }
 
 /*
@@ -322,7 +332,7 @@ chain_has(const struct chain *c, const struct lease_owner *o)
  */
 static int
 takeover_begin(struct store *s, const char *prefix, const struct chain *old,
-    const struct lease_owner *me, struct err *e)
+    const struct lease_owner *me, bool force, struct err *e)
 {
 	char key[STORE_KEY_MAX + 1], who[400];
 	struct chain now;
@@ -335,7 +345,12 @@ takeover_begin(struct store *s, const char *prefix, const struct chain *old,
 	if (rc < 0)
 		return rc == -EEXIST ? -EAGAIN : rc;
 	rc = look(s, prefix, &now, e);
-	if (rc == 0 && !chain_has(&now, me))
+	if (rc < 0)
+		return rc;
+	int at = chain_find(&now, me);
+
+	if (at < 1 || (!force && !lease_owner_same_process(
+	    &now.v[at - 1], chain_end(old))))
 		rc = delete_key(s, key, e);
 	return rc < 0 ? rc : -EAGAIN;
 }
@@ -368,6 +383,25 @@ lost(struct store *s, const char *prefix, const struct lease_owner *o,
 	    "nothing more is written by this mount", s->url, prefix, who);
 }
 
+/* It is ours, and somebody has announced to take it over: he will find out, or
+ * was killed before he could; or does it by force. */
+static int
+unannounce(struct store *s, const char *prefix, const struct chain *c,
+    const struct lease_owner *me, struct err *e)
+{
+	char key[STORE_KEY_MAX + 1];
+	int rc;
+
+	if (lease_owner_gone(chain_end(c), me)) {
+		takeover_key(key, prefix, &c->v[c->n - 2]);
+		rc = delete_key(s, key, e);
+	} else if ((rc = wait_for(s->loop, RESUME_PAUSE_NS)) < 0) {
+		err_errno(e, rc, "%s%s: waiting for its lease", s->url,
+		    prefix);
+	}
+	return rc < 0 ? rc : -EAGAIN;
+}
+
 /* One round: 0 it is ours, -EAGAIN look again, -EBUSY, or an error.  last: only
  * look what has become of the rounds before. */
 static int
@@ -384,6 +418,8 @@ acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
 	if (c.n > 0 && lease_owner_same(chain_end(&c), me))
 		return c.n > 1 ? takeover_finish(s, prefix, &c, me, e) :
 				 renew(s, prefix, chain_end(&c), me, e);
+	if (last && how == OURS_ONLY)
+		return lost(s, prefix, chain_end(&c), e);
 	if (last)
 		return err_set(e, -EBUSY,
 		    "%s%s: several hosts are trying to mount it at once; try "
@@ -397,12 +433,14 @@ acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
 	}
 	o = chain_end(&c);
 	if (how == OURS_ONLY)
-		return lost(s, prefix, o, e);
+		return lease_owner_same(&c.v[0], me) ?
+		    unannounce(s, prefix, &c, me, e) :
+		    lost(s, prefix, o, e);
 	/* Has somebody taken it over from us, while we were at it? */
-	if (chain_has(&c, me) ||
+	if (chain_find(&c, me) >= 0 ||
 	    (how != BY_FORCE && !lease_owner_gone(o, me)))
 		return refuse(s, prefix, o, e);
-	return takeover_begin(s, prefix, &c, me, e);
+	return takeover_begin(s, prefix, &c, me, how == BY_FORCE, e);
 }
 
 static int
@@ -410,7 +448,8 @@ acquire(struct store *s, const char *prefix, const struct lease_owner *me,
     enum how how, struct lease **out, struct err *e)
 {
 	struct lease *l = calloc(1, sizeof(*l));
-	int rc = -EAGAIN;
+	int rc = -EAGAIN, tries =
+	    how == OURS_ONLY ? RESUME_TRIES_MAX : TRIES_MAX;
 
 	if (l != NULL)
 		l->prefix = strdup(prefix);
@@ -421,7 +460,7 @@ acquire(struct store *s, const char *prefix, const struct lease_owner *me,
 	l->store = s;
 	l->me = *me;
 	for (int i = 0; rc == -EAGAIN; i++)
-		rc = acquire_round(s, prefix, me, how, i >= TRIES_MAX, e);
+		rc = acquire_round(s, prefix, me, how, i >= tries, e);
 	if (rc < 0) {
 		lease_free(l);
 		return rc;

@@ -178,6 +178,19 @@ volume_close(struct volume *v, bool give_up, struct err *e)
 	return rc;
 }
 
+int
+volume_leave(struct volume *v, struct err *e)
+{
+	must(v->inflight == 0);
+	cache_free(v->cache);
+	int rc = layout_close(v->layout, false, e);
+
+	if (rc < 0)
+		err_wrap(e, rc, "%s", v->url);
+	volume_free(v);
+	return rc;
+}
+
 struct layout *
 volume_layout(struct volume *v)
 {

@@ -86,6 +86,10 @@ int volume_open_store(const struct store_env *env, struct store *s,
  */
 int volume_close(struct volume *v, bool give_up, struct err *e);
 
+/* Free v and keep the lease, for another process of the same mount.  What is
+ * dirty is lost: flush first. */
+int volume_leave(struct volume *v, struct err *e);
+
 /* What is below, for status and for tools. */
 struct layout *volume_layout(struct volume *v);
 struct cache *volume_cache(struct volume *v);

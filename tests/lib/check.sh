@@ -342,7 +342,7 @@ cleanup_test()
 		# Helpers of a test need no farewell; programs under test do.
 		for pid in $left; do
 			case $(cat "/proc/$pid/comm" 2>/dev/null) in
-			pail | s3backer | mount.pail) ;;
+			pail | pail-holder | s3backer | mount.pail) ;;
 			*) kill -KILL "$pid" 2>/dev/null || true ;;
 			esac
 		done

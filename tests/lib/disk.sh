@@ -85,17 +85,30 @@ ended()
 }
 
 # The process behind the mount point: the one of ours with the FUSE device
-# open and the directory in its arguments.
+# open and the directory in its arguments, which is not the mount's holder.
 disk_pid()
 {
 	local pid fds
 	for pid in $(tagged); do
 		fds=$(readlink "/proc/$pid/fd/"* 2>/dev/null) || true
 		grep -qx /dev/fuse <<<"$fds" || continue
+		grep -qx pail-holder "/proc/$pid/comm" && continue
 		tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qxF -- "$1" || continue
 		echo "$pid"
 		return
 	done
+}
+
+# disk_holder DIR: the process that holds the mount.
+disk_holder()
+{
+	timeout 20 jq .holder_pid "$1/.status.json"
+}
+
+# disk_stat DIR NAME: a number or word of the mount's status.
+disk_stat()
+{
+	timeout 20 jq -r ".$2" "$1/.status.json"
 }
 
 # ------------------------------------------------- file systems on a disk

@@ -73,10 +73,34 @@ giving_up(void **state)
 	WALK({END_NO_PROGRESS, SERVING}, {END_FLUSH_FAILED, SERVING});
 }
 
+/* To a successor; whatever goes wrong, we go on. */
+static void
+handing_over(void **state)
+{
+	WALK({END_HAND_OVER, SAVING}, {END_FLUSHED, DRAINING},
+	    {END_IDLE, SEALING}, {END_FLUSHED, LEAVING},
+	    {END_SIGNAL, LEAVING}, {END_TOO_LONG, LEAVING});
+	WALK({END_HAND_OVER, SAVING}, {END_FLUSH_FAILED, SERVING},
+	    {END_HAND_OVER, SAVING}, {END_IDLE, SAVING},
+	    {END_FLUSHED, DRAINING}, {END_FLUSHED, DRAINING},
+	    {END_TOO_LONG, SERVING}, {END_FLUSHED, SERVING});
+	WALK({END_HAND_OVER, SAVING}, {END_FLUSHED, DRAINING},
+	    {END_IDLE, SEALING}, {END_FLUSH_FAILED, SERVING});
+	WALK({END_HAND_OVER, SAVING}, {END_FLUSHED, DRAINING},
+	    {END_IDLE, SEALING}, {END_TOO_LONG, SERVING});
+	/* Told to end meanwhile: by the way that it would have been. */
+	WALK({END_HAND_OVER, SAVING}, {END_SESSION_OVER, STOPPING});
+	WALK({END_HAND_OVER, SAVING}, {END_SIGNAL, UNMOUNTING});
+	WALK({END_HAND_OVER, SAVING}, {END_FLUSHED, DRAINING},
+	    {END_SIGNAL, UNMOUNTING}, {END_IDLE, UNMOUNTING},
+	    {END_DETACHED, STOPPING});
+	WALK({END_SIGNAL, UNMOUNTING}, {END_HAND_OVER, UNMOUNTING});
+}
+
 static void
 ends_stay(void **state)
 {
-	for (int ev = END_SIGNAL; ev <= END_NO_PROGRESS; ev++) {
+	for (int ev = END_SIGNAL; ev <= END_TOO_LONG; ev++) {
 		assert_int_equal(ending_next(CLOSING, ev), CLOSING);
 		assert_int_equal(ending_next(GIVING_UP, ev), GIVING_UP);
 	}
@@ -90,6 +114,7 @@ main(void)
 		cmocka_unit_test(told_by_a_signal),
 		cmocka_unit_test(the_store_recovers),
 		cmocka_unit_test(giving_up),
+		cmocka_unit_test(handing_over),
 		cmocka_unit_test(ends_stay),
 	};
 

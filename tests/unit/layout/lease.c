@@ -267,6 +267,20 @@ test_resume(void **state)
 	assert_true(lease_owner_same(&now, &was));
 	assert_true(lease_owner_same_process(&now, &me));
 	lease_free(a);
+	/* Somebody has announced to take it over, and died. */
+	char key[100];
+
+	snprintf(key, sizeof(key), "v/pail-takeover-%s", me.id);
+	now = dead_owner();
+	put_token(&v, key, &now);
+	lease_owner_serve(&me, 1);
+	assert_int_equal(lease_resume(v.store, "v/", &me, &a, &e), 0);
+	assert_int_equal(mem_data_count(v.data), 1);
+	lease_free(a);
+	/* Or is alive, and does not go away. */
+	put_token(&v, key, &other);
+	assert_int_equal(lease_resume(v.store, "v/", &me, &a, &e), -ESTALE);
+	assert_int_equal(lease_break(v.store, "v/", &e), 0);
 	/* Somebody has taken it: he keeps it, though he is dead by now. */
 	now = dead_owner();
 	put_token(&v, TOKEN, &now);
