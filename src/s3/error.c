@@ -321,7 +321,14 @@ s3_judge(const struct http_answer *a, const void *body, size_t n,
 			v->rc = -EINVAL;
 	} else {
 		by_status(&c);
-		if (!s3 && n && a->status < 500 && !advice[0])
+		/* A proxy that has lost its server says so as well; to take
+		 * that for an absent object would make zeros of data. */
+		if (v->rc == -ENOENT && !s3) {
+			v->rc = -EAGAIN;
+			v->advice = S3_TRY_AGAIN;
+		}
+		if (!s3 && (n || a->status == 404) && a->status < 500 &&
+		    !advice[0])
 			snprintf(advice, sizeof(advice),
 			    "the answer is not S3's: is %s an S3 server?",
 			    q->endpoint);

@@ -42,7 +42,7 @@ struct s3_verdict {
 
 /*
  * a: an answer whose status is not 2xx (and not 304); body: n bytes.
- *  -ENOENT   no such key (or, for want_bucket, no such bucket)
+ *  -ENOENT   no such key (or, for want_bucket, no such bucket), in S3's words
  *  -ENXIO    no such bucket, although a key was asked for
  *  -EEXIST   412 of a conditional PUT
  *  -EACCES   refused: keys, signature, clock, rights

@@ -117,7 +117,7 @@ statuses_without_a_body(void **state)
 {
 	static const struct {
 		int status, rc;
-	} t[] = {{403, -EACCES}, {401, -EACCES}, {404, -ENOENT},
+	} t[] = {{403, -EACCES}, {401, -EACCES}, {404, -EAGAIN},
 	    {409, -EAGAIN}, {429, -EAGAIN}, {500, -EAGAIN}, {502, -EAGAIN},
 	    {503, -EAGAIN}, {504, -EAGAIN}, {501, -EOPNOTSUPP},
 	    {507, -ENOSPC}, {400, -EINVAL}, {301, -EREMOTE},
@@ -204,6 +204,25 @@ conditions_and_buckets(void **state)
 	http_answer_fini(&x.a);
 }
 
+/* A proxy without its server answers so; nothing is known of the object. */
+static void
+a_404_that_is_not_s3s_is_no_absent_object(void **state)
+{
+	static const char *const bodies[] = {"", "<html>404</html>",
+	    "not found"};
+
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		struct answer x;
+
+		setup(&x, 404);
+		judge_body(&x, bodies[i]);
+		assert_int_equal(x.v.rc, -EAGAIN);
+		assert_int_equal(x.v.advice, S3_TRY_AGAIN);
+		assert_non_null(strstr(x.e.text, "is not S3's"));
+		http_answer_fini(&x.a);
+	}
+}
+
 static void
 throttling_says_how_long(void **state)
 {
@@ -251,6 +270,7 @@ main(void)
 	    cmocka_unit_test(another_region),
 	    cmocka_unit_test(conditions_and_buckets),
 	    cmocka_unit_test(throttling_says_how_long),
+	    cmocka_unit_test(a_404_that_is_not_s3s_is_no_absent_object),
 	    cmocka_unit_test(without_keys_and_without_s3),
 	    cmocka_unit_test(codes_of_a_batch),
 	};
