@@ -7,6 +7,8 @@
  *   bitmap       |1111011000000000000000...
  *                        ^cursor
  *
+ *                                                  limit^  zone of the index
+ *
  * The search begins at the cursor and goes on around the end.  A full segment
  * is passed over by its count, a full word by its value, so a nearly full pool
  * costs a look at 4 bytes for each 64 MiB.
@@ -24,6 +26,8 @@
 
 struct alloc {
 	uint64_t total, nfree, cursor;
+	uint64_t limit;	    /* the zone of the index begins here */
+	uint64_t zone_free; /* free addresses in it */
 	uint64_t *bits;	    /* 1: in use; behind total: in use */
 	uint32_t *seg_free; /* free addresses of each segment */
 	uint64_t nseg;
@@ -51,7 +55,7 @@ alloc_new(uint64_t total)
 
 	if (!a)
 		return NULL;
-	a->total = a->nfree = total;
+	a->total = a->nfree = a->limit = total;
 	a->nseg = (total + SEGMENT - 1) / SEGMENT;
 	a->bits = calloc(a->nseg * (SEGMENT / 64) + 1, sizeof(*a->bits));
 	a->seg_free = calloc(a->nseg + 1, sizeof(*a->seg_free));
@@ -113,14 +117,15 @@ next_used(const struct alloc *a, uint64_t i, uint64_t end)
 	return end;
 }
 
+/* A free run that begins in [from, to) and does not go beyond last. */
 static bool
-find_run(const struct alloc *a, uint64_t from, uint64_t to, uint32_t n,
-    uint64_t *addr)
+find_run(const struct alloc *a, uint64_t from, uint64_t to, uint64_t last,
+    uint32_t n, uint64_t *addr)
 {
 	for (uint64_t i = next_free(a, from); i < to; i = next_free(a, i)) {
 		uint64_t end;
 
-		if (i + n > a->total)
+		if (i + n > last)
 			return false;
 		end = next_used(a, i, i + n);
 		if (end == i + n) {
@@ -130,6 +135,15 @@ find_run(const struct alloc *a, uint64_t from, uint64_t to, uint32_t n,
 		i = end;
 	}
 	return false;
+}
+
+/* Of [addr, addr + n), how many are in the zone. */
+static uint64_t
+in_zone(const struct alloc *a, uint64_t addr, uint32_t n)
+{
+	if (addr + n <= a->limit)
+		return 0;
+	return addr >= a->limit ? n : addr + n - a->limit;
 }
 
 static void
@@ -145,6 +159,7 @@ set_used(struct alloc *a, uint64_t addr, uint32_t n)
 		i += bits;
 	}
 	a->nfree -= n;
+	a->zone_free -= in_zone(a, addr, n);
 }
 
 int
@@ -153,12 +168,44 @@ alloc_take(struct alloc *a, uint32_t n, uint64_t *addr)
 	must(n > 0);
 	if (n > a->nfree)
 		return -ENOSPC;
-	if (!find_run(a, a->cursor, a->total, n, addr) &&
-	    !find_run(a, 0, a->cursor, n, addr))
+	if (!find_run(a, a->cursor, a->limit, a->limit, n, addr) &&
+	    !find_run(a, 0, a->cursor, a->limit, n, addr))
 		return -ENOSPC;
 	set_used(a, *addr, n);
 	a->cursor = *addr + n;
 	return 0;
+}
+
+int
+alloc_take_index(struct alloc *a, uint32_t n, uint64_t *addr)
+{
+	must(n > 0);
+	if (!find_run(a, a->limit, a->total, a->total, n, addr) &&
+	    !find_run(a, 0, a->limit, a->total, n, addr))
+		return -ENOSPC;
+	set_used(a, *addr, n);
+	return 0;
+}
+
+void
+alloc_set_zone(struct alloc *a, uint64_t n)
+{
+	a->limit = n < a->total ? a->total - n : 0;
+	a->zone_free = 0;
+	for (uint64_t i = next_free(a, a->limit); i < a->total;) {
+		uint64_t end = next_used(a, i, a->total);
+
+		a->zone_free += end - i;
+		i = next_free(a, end);
+	}
+	if (a->cursor > a->limit)
+		a->cursor = 0;
+}
+
+uint64_t
+alloc_zone_free(const struct alloc *a)
+{
+	return a->zone_free;
 }
 
 int
@@ -186,6 +233,7 @@ alloc_release(struct alloc *a, uint64_t addr, uint32_t n)
 		i += bits;
 	}
 	a->nfree += n;
+	a->zone_free += in_zone(a, addr, n);
 }
 
 uint64_t

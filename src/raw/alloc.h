@@ -21,6 +21,16 @@ void alloc_free(struct alloc *a); /* accepts NULL */
 /* n consecutive free addresses, near the last ones taken so that writes follow
  * each other.  -ENOSPC: there is no such run (there may be shorter ones). */
 int alloc_take(struct alloc *a, uint32_t n, uint64_t *addr);
+
+/*
+ * The last n addresses are for the index: alloc_take leaves them alone, so that
+ * free space there does not come in pieces as small as the smallest object.
+ * What is in use there already stays.  alloc_take_index looks there first.
+ */
+void alloc_set_zone(struct alloc *a, uint64_t n);
+int alloc_take_index(struct alloc *a, uint32_t n, uint64_t *addr);
+uint64_t alloc_zone_free(const struct alloc *a);
+
 /* Mark what the index says is used.  -EEXIST: some of it is marked already;
  * -ERANGE: it is not inside. Nothing is changed then. */
 int alloc_mark(struct alloc *a, uint64_t addr, uint32_t n);

@@ -75,19 +75,51 @@ struct ckpt {
 	struct super_update update;
 };
 
-uint64_t
-ckpt_reserve(const struct pool *p)
+/* Sectors that the whole index takes at most, if it grows a little more.  A
+ * page of 20 KiB is already a large one. */
+static uint64_t
+index_space(const struct pool *p)
 {
-	/* Every page and the root once more, and as much again: the pages of
-	 * the old checkpoint are free only when the new one is durable, and
-	 * DELETEs may have it grow.  A page of 20 KiB is the usual one. */
-	uint64_t pages = index_npages(p->index) + 16;
-	uint64_t each = geom_space(p->k, p->m, 20u << 10);
-	uint64_t all = pages * each + 4 * geom_space(p->k, p->m, 64u << 10);
+	uint64_t pages = index_npages(p->index) + 4;
+
+	return pages * geom_space(p->k, p->m, 20u << 10) +
+	    2 * geom_space(p->k, p->m, 64u << 10);
+}
+
+/*
+ * The index has a zone of its own, at the end of the data space, where two
+ * copies of it find room: the one that counts, and the one that is being
+ * written.  Elsewhere free space may be in pieces as small as the smallest
+ * object, and no page would fit.  The zone is as large as the index will need
+ * when the pool is full, judging by what is there now; 1/16 of the pool is the
+ * most that is guessed.
+ */
+static void
+set_zone(struct pool *p)
+{
+	uint64_t total = alloc_total(p->alloc);
+	uint64_t used = total - alloc_nfree(p->alloc), one = index_space(p);
+	uint64_t least = 2 * one + one / 2, guess;
+
+	if (used < total / 64)
+		used = total / 64 + 1;
+	guess = (uint64_t)((double)least * (double)total / (double)used);
+	if (guess > total / 16)
+		guess = total / 16;
+	alloc_set_zone(p->alloc, guess > least ? guess : least);
+	p->zone_pages = index_npages(p->index) + 1;
+}
+
+bool
+ckpt_has_room(struct pool *p)
+{
 	uint64_t taken = p->ckpt ? p->ckpt->taken : 0;
 
-	/* What a checkpoint under way has taken of it has served its purpose. */
-	return all > taken ? all - taken : 0;
+	/* It grows by a page at a time. */
+	if (p->zone_pages != index_npages(p->index) + 1)
+		set_zone(p);
+	/* What a checkpoint under way has taken has served its purpose. */
+	return alloc_zone_free(p->alloc) + taken >= index_space(p);
 }
 
 static void
@@ -242,7 +274,7 @@ take_space(struct ckpt *c, struct raw_ref *ref, const uint8_t *payload,
 	struct pool *p = c->pool;
 	uint32_t n = geom_space(p->k, p->m, bytes);
 	uint64_t addr;
-	int rc = alloc_take(p->alloc, n, &addr);
+	int rc = alloc_take_index(p->alloc, n, &addr);
 
 	if (rc < 0)
 		return rc;
@@ -502,6 +534,7 @@ ckpt_start(struct pool *p, struct ckpt_wait *w)
 		return;
 	}
 	c->pool = p;
+	set_zone(p);
 	if (w)
 		w->next = NULL;
 	c->waiters = w;

@@ -2,6 +2,7 @@
 #ifndef RAW_CKPT_H
 #define RAW_CKPT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -16,8 +17,8 @@ struct ckpt_wait { /* somebody who waits for the end of one */
 	struct ckpt_wait *next; /* private */
 };
 
-/* Sectors that must stay free so that the next one cannot lack space (G7). */
-uint64_t ckpt_reserve(const struct pool *p);
+/* There is room for the next one: without that no object is put (G7). */
+bool ckpt_has_room(struct pool *p);
 /* Begin one, unless one is running (w then waits for another one after it).
  * w may be NULL. */
 void ckpt_start(struct pool *p, struct ckpt_wait *w);

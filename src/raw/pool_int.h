@@ -133,6 +133,7 @@ struct pool {
 	struct list waiting; /* of pool_write, for space or a record */
 
 	struct ckpt *ckpt; /* NULL: none is running */
+	size_t zone_pages; /* of the index and one, when its zone was set */
 	bool frozen;	   /* no record is sealed */
 	bool ckpt_failed;  /* the last one */
 	struct loop_task ckpt_task;

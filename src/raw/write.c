@@ -151,17 +151,14 @@ prepare_item(
 static int
 prepare(struct pool *p, struct pool_write *w)
 {
-	bool puts = false;
+	bool room = ckpt_has_room(p);
 	int rc = 0;
 
 	for (unsigned i = 0; i < w->nitems && rc == 0; i++)
-		if (!w->req->items[i].del) {
-			puts = true;
-			rc = prepare_item(p, &w->item[i], &w->req->items[i]);
-		}
-	/* What is kept back is for this: that objects can be deleted (G7). */
-	if (rc == 0 && puts && alloc_nfree(p->alloc) < ckpt_reserve(p))
-		rc = -ENOSPC;
+		if (!w->req->items[i].del)
+			rc = room ? prepare_item(p, &w->item[i],
+					&w->req->items[i])
+				  : -ENOSPC;
 	if (rc == 0)
 		return 0;
 	for (unsigned i = 0; i < w->nitems; i++) {

@@ -226,9 +226,15 @@ make_keys(void)
 const char *
 lab_key(unsigned i)
 {
+	static char many[LAB_MANY][12];
+
 	if (!keys[0][0])
 		make_keys();
-	must(i < LAB_NKEYS);
+	if (i >= LAB_NKEYS) {
+		must(i - LAB_NKEYS < LAB_MANY);
+		snprintf(many[i - LAB_NKEYS], 12, "f/%08x", i);
+		return many[i - LAB_NKEYS];
+	}
 	return keys[i];
 }
 

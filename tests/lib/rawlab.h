@@ -75,7 +75,9 @@ void lab_kill(struct lab *lab);
 
 /* --- keys and bytes ---------------------------------------------------------- */
 
-/* Key i, of LAB_NKEYS; most share a prefix, some are long.  In no order. */
+/* Key i, of LAB_NKEYS; most share a prefix, some are long.  In no order.  There
+ * are LAB_MANY more for tests of many objects, which no model has. */
+#define LAB_MANY 8192
 const char *lab_key(unsigned i);
 void lab_fill(const struct lab_object *o, uint8_t *p, size_t off, size_t n);
 uint16_t lab_meta(const struct lab_object *o, uint8_t *meta);

@@ -2,6 +2,7 @@
 raw_tests = \
 	tests/unit/raw/test_crash \
 	tests/unit/raw/test_ec \
+	tests/unit/raw/test_full \
 	tests/unit/raw/test_index \
 	tests/unit/raw/test_model \
 	tests/unit/raw/test_pool \
@@ -40,3 +41,7 @@ tests_unit_raw_test_small_SOURCES = tests/unit/raw/test_small.c $(RAWLAB) \
 tests_unit_raw_test_small_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_small_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_small_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_full_SOURCES = tests/unit/raw/test_full.c $(RAWLAB)
+tests_unit_raw_test_full_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_full_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_full_LDADD = $(UNIT_LIBS)

@@ -26,7 +26,6 @@
 #include "base/must.h"
 #include "lib/rawcrash.h"
 #include "raw/alloc.h"
-#include "raw/ckpt.h"
 #include "raw/pool_int.h"
 
 static const struct {
@@ -56,7 +55,8 @@ fill_up(struct world *w)
 	for (unsigned key = BALLAST; key < LAB_NKEYS; key++) {
 		uint64_t nfree = alloc_nfree(w->lab.pool->alloc);
 		struct lab_object o = {++w->version, 1u << 20, 0};
-		uint64_t keep = ckpt_reserve(w->lab.pool) + 130 * w->lab.n;
+		uint64_t keep = alloc_zone_free(w->lab.pool->alloc) +
+		    130 * w->lab.n;
 		int rc;
 
 		for (; o.size >= 4096; o.size /= 2) {
@@ -187,7 +187,7 @@ cut_everywhere(struct world *w, unsigned nops, unsigned depth)
 
 	must(c);
 	c->lab = &w->lab;
-	thoroughness(c, 20);
+	thoroughness(c, 35);
 	c->where = depth == 2 ? "first run" : depth == 1 ? "second" : "third";
 	crash_begin(c, &w->lab, w->model);
 	work(w, c, nops);

@@ -183,7 +183,7 @@ extend(struct walk *w, unsigned n)
 		w->seq[n] = what;
 		if (!canonical(w, n + 1))
 			continue;
-		w->skip = all ? 0 : n < 2 ? 8 * w->lab.n : 30 * w->lab.n;
+		w->skip = all ? 0 : n < 2 ? 20 * w->lab.n : 60 * w->lab.n;
 		if (all || n < 2 || sim_random(&w->lab.w, n < 3 ? 12 : 80) == 0)
 			run(w, n + 1);
 		w->lab.w.seed = w->sequences + what + 77u * n;

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No space left: a PUT says so and nothing has changed; DELETE works, always;
+ * a full pool opens, and can be filled again after it was emptied (G7).  With
+ * large objects, small ones, free space in the smallest pieces, batches, and
+ * members whose host has no space left.
+ */
+#include <setjmp.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/must.h"
+#include "lib/rawlab.h"
+#include "raw/alloc.h"
+#include "raw/pool_int.h"
+
+static const struct {
+	unsigned k, m;
+} profiles[] = {{1, 0}, {1, 1}, {2, 1}, {4, 2}};
+#define NPROFILES 4
+#define MANY LAB_NKEYS /* the first of many */
+
+struct world {
+	struct lab lab;
+	struct lab_object have[LAB_MANY];
+	uint64_t version, puts, refused, deletes;
+};
+
+static void
+world_init(struct world *w, unsigned pr, uint64_t seed, const char *test)
+{
+	memset(w, 0, sizeof(*w));
+	lab_reproduce("tests/unit/raw/test_full (%s, %u+%u, seed %llu)", test,
+	    profiles[pr].k, profiles[pr].m, (unsigned long long)seed);
+	lab_init(&w->lab,
+	    &(struct lab_params){.k = profiles[pr].k,
+		.m = profiles[pr].m,
+		.seed = seed,
+		.disk_bytes = 27u << 20});
+	lab_must_open(&w->lab);
+}
+
+static int
+put(struct world *w, unsigned i, uint32_t size)
+{
+	struct lab_object o = {++w->version, size, (uint8_t)(i % 3)};
+	int rc = lab_put(&w->lab, MANY + i, &o);
+
+	if (rc == 0) {
+		w->have[i] = o;
+		w->puts++;
+	} else {
+		if (rc != -ENOSPC)
+			lab_fail("put of %u bytes: %s", size, strerror(-rc));
+		w->refused++;
+	}
+	return rc;
+}
+
+static void
+delete(struct world *w, unsigned i)
+{
+	int rc = lab_delete(&w->lab, MANY + i);
+
+	if (rc < 0)
+		lab_fail("object %u cannot be deleted: %s", i, strerror(-rc));
+	w->have[i].version = 0;
+	w->deletes++;
+}
+
+static void
+check(struct world *w, const char *when)
+{
+	for (unsigned i = 0; i < LAB_MANY; i++) {
+		struct lab_object *o = &w->have[i];
+		int rc;
+
+		if (o->version == 0 && i % 64 != 0)
+			continue;
+		rc = lab_compare(&w->lab, MANY + i, o);
+		if (rc != 0)
+			lab_fail("%s: object %u is not as it was (%d)", when, i,
+			    rc);
+	}
+}
+
+/* Fill with objects of these sizes, until nothing fits that is larger than
+ * `least`. */
+static unsigned
+fill(struct world *w, uint32_t size, uint32_t least)
+{
+	unsigned i = 0;
+
+	for (; size >= least; size /= 2)
+		for (; i < LAB_MANY && put(w, i, size) == 0; i++)
+			continue;
+	return i;
+}
+
+static void
+reopen(struct world *w, bool kill)
+{
+	if (kill) {
+		lab_kill(&w->lab);
+		for (unsigned c = 0; c < w->lab.n; c++)
+			simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
+	} else {
+		lab_must_close(&w->lab);
+	}
+	lab_must_open(&w->lab);
+}
+
+static void
+world_fini(struct world *w, const char *test)
+{
+	check(w, "at the end");
+	lab_must_close(&w->lab);
+	print_message("%s %u+%u: %llu puts, %llu refused, %llu deletes\n", test,
+	    w->lab.k, w->lab.m, (unsigned long long)w->puts,
+	    (unsigned long long)w->refused, (unsigned long long)w->deletes);
+	lab_fini(&w->lab);
+	free(w);
+}
+
+static void
+empty(struct world *w)
+{
+	for (unsigned i = 0; i < LAB_MANY; i++)
+		if (w->have[i].version)
+			delete(w, i);
+}
+
+/* Full to the last; opened again; emptied; full again, with as much. */
+static void
+fill_and_empty(unsigned pr, uint32_t size, uint32_t least)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	unsigned first, second;
+
+	must(w);
+	world_init(w, pr, 1, "fill_and_empty");
+	first = fill(w, size, least);
+	lab_check(w->refused > 0 && first > 0);
+	check(w, "full");
+	lab_check(lab_sync(&w->lab) == 0);
+	lab_check(put(w, LAB_MANY - 1, size) == -ENOSPC);
+	lab_check(lab_checkpoint(&w->lab) == 0);
+	reopen(w, false);
+	check(w, "opened full");
+	reopen(w, true);
+	check(w, "opened full after a kill");
+	/* A new one where an old one was. */
+	delete(w, 0);
+	lab_check(put(w, 0, size) == 0);
+	empty(w);
+	lab_check(lab_sync(&w->lab) == 0);
+	second = fill(w, size, least);
+	if (second + 5 < first)
+		lab_fail("%u objects fitted at first, then %u", first, second);
+	empty(w);
+	world_fini(w, "fill and empty");
+}
+
+static void
+test_fill_and_empty(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr++)
+		fill_and_empty(pr, pr % 2 ? 4u << 20 : 100000, 4096);
+	fill_and_empty(0, 4096, 4096);
+}
+
+/* Free space is single sectors: an index page fits nowhere. */
+static void
+pieces(unsigned pr, unsigned every, bool kill)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	unsigned n;
+
+	must(w);
+	world_init(w, pr, 2, "pieces");
+	n = fill(w, 4096, 4096);
+	lab_check(lab_sync(&w->lab) == 0);
+	for (unsigned i = 0; i < n; i += every)
+		delete(w, i);
+	lab_check(lab_sync(&w->lab) == 0);
+	if (lab_checkpoint(&w->lab) < 0)
+		lab_fail("no checkpoint: free space is in too small pieces");
+	/* Larger objects take several pieces, or are refused. */
+	for (unsigned i = 0; i < n; i += every)
+		if (put(w, i, 20000) < 0)
+			break;
+	check(w, "in pieces");
+	lab_check(lab_checkpoint(&w->lab) == 0);
+	reopen(w, kill);
+	check(w, "in pieces, opened again");
+	for (unsigned i = 0; i < n; i += 3)
+		put(w, i, 4096);
+	reopen(w, !kill);
+	empty(w);
+	lab_check(put(w, 0, 1u << 20) == 0);
+	world_fini(w, "pieces");
+}
+
+static void
+test_pieces(void **state)
+{
+	pieces(0, 2, true);
+	pieces(0, 5, false);
+	pieces(2, 3, false);
+}
+
+/* A batch that does not fit changes nothing; one of deletes always fits. */
+static void
+test_batch(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr++) {
+		struct world *w = calloc(1, sizeof(*w));
+		unsigned key[8], n;
+		struct lab_object obj[8], none[8] = {0};
+		int rc;
+
+		must(w);
+		world_init(w, pr, 3, "batch");
+		n = fill(w, 200000, 50000);
+		lab_check(n > 16);
+		for (unsigned i = 0; i < 8; i++) {
+			key[i] = MANY + i;
+			obj[i] = (struct lab_object){
+			    ++w->version, 200000, (uint8_t)(i % 3)};
+		}
+		rc = lab_batch(&w->lab, key, obj, 8);
+		lab_check(rc == -ENOSPC);
+		check(w, "a batch that did not fit");
+		lab_check(lab_batch(&w->lab, key, none, 8) == 0);
+		for (unsigned i = 0; i < 8; i++)
+			w->have[i].version = 0;
+		rc = lab_batch(&w->lab, key, obj, 6);
+		lab_check(rc == 0);
+		for (unsigned i = 0; i < 6; i++)
+			w->have[i] = obj[i];
+		reopen(w, true);
+		world_fini(w, "batch");
+	}
+}
+
+/* Overwriting in a full pool, thousands of times, with checkpoints between: the
+ * log goes around, and space that one frees the next one takes. */
+static void
+test_churn(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr++) {
+		struct world *w = calloc(1, sizeof(*w));
+		unsigned n, refused = 0;
+
+		must(w);
+		world_init(w, pr, 4, "churn");
+		n = fill(w, 30000, 4096);
+		for (unsigned i = 0; i < 3; i++)
+			delete(w, i);
+		for (unsigned i = 0; i < 1000; i++) {
+			unsigned key = (unsigned)sim_random(&w->lab.w, n);
+
+			if (i % 100 == 7)
+				lab_check(lab_checkpoint(&w->lab) == 0);
+			if (i % 10 == 3)
+				delete(w, key);
+			else if (put(w, key,
+				     (uint32_t)sim_random(&w->lab.w, 9000)) < 0)
+				refused++;
+		}
+		lab_check(refused < 100);
+		reopen(w, pr % 2);
+		world_fini(w, "churn");
+	}
+}
+
+/* The file system that an image file is on has no space left.  Without parity
+ * the pool takes no more writes, says why, and keeps what it has; with parity
+ * it goes on without that member. */
+static void
+test_host_full(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr++) {
+		struct world *w = calloc(1, sizeof(*w));
+		unsigned i = 0;
+		int rc = 0;
+
+		must(w);
+		world_init(w, pr, 5, "host full");
+		for (; i < 10; i++)
+			lab_check(put(w, i, 60000) == 0);
+		lab_check(lab_sync(&w->lab) == 0);
+		simdisk_faults(w->lab.disk[0])->full_from =
+		    simdisk_bytes(w->lab.disk[0]) - (4u << 20);
+		for (; i < 900 && rc == 0; i++) {
+			struct lab_object o = {++w->version, 60000, 0};
+
+			rc = lab_put(&w->lab, MANY + i, &o);
+			if (rc == 0)
+				w->have[i] = o;
+		}
+		lab_check(lab_log_find("No space left on device"));
+		if (w->lab.m == 0) {
+			lab_check(rc == -EROFS || rc == -EIO);
+			lab_check(lab_put(&w->lab, MANY, &w->have[0]) ==
+			    -EROFS);
+		} else {
+			lab_check(rc == -ENOSPC);
+			lab_check(w->lab.pool->super.member[0].state !=
+			    RAW_MEMBER_ONLINE);
+		}
+		if (w->lab.m > 0)
+			check(w, "the host is full");
+		simdisk_faults(w->lab.disk[0])->full_from = 0;
+		lab_kill(&w->lab);
+		for (unsigned c = 0; c < w->lab.n; c++)
+			simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
+		lab_must_open(&w->lab);
+		delete(w, 3);
+		delete(w, 4);
+		lab_check(put(w, 4, 60000) == 0);
+		world_fini(w, "host full");
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_fill_and_empty),
+	    cmocka_unit_test(test_pieces),
+	    cmocka_unit_test(test_batch),
+	    cmocka_unit_test(test_churn),
+	    cmocka_unit_test(test_host_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
