@@ -292,6 +292,7 @@ main(int argc, char **argv)
 
 	if (rc)
 		return rc;
+	env.read_only = load.op == STORE_GET || load.op == STORE_HEAD;
 	env.loop = load.loop = loop_new(&e);
 	env.pool = load.loop ? work_pool_new(2, &e) : NULL;
 	if (!env.pool || url_parse(&u, argv[2], &e) < 0)
