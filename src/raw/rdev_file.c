@@ -6,6 +6,11 @@
  * larger than memory and is cached above.  A file system that has no O_DIRECT
  * (tmpfs) is used without; fdatasync makes it durable all the same.
  *
+ * Transfers wait until the loop has done what it had to do in this turn; then
+ * those that go on where another one ends are sent as one.  With erasure coding
+ * each object is a small piece on every member, and objects that are written
+ * together lie side by side.
+ *
  * Whoever opens a device for writing has it alone, by flock; of a block device
  * O_EXCL also keeps mounted file systems out.  Readers share the lock.
  */
@@ -26,16 +31,34 @@
 #include "loop/fileio.h"
 #include "raw/holder.h"
 
+#define MERGE_MAX (256u << 10) /* bytes of one transfer made of several */
+#define MERGE_IOV 128u
+
 struct file_dev {
 	struct rdev dev;
 	struct fileio *io;
 	int fd;
+	struct list plug; /* of file_req: transfers of this turn */
+	struct loop_task unplug;
 };
 
 struct file_req { /* one for each request under way */
-	struct fileio_req io;
+	struct list link;
 	struct rdev_req *req;
+	struct fileio_req io; /* of its own, if it is not part of a merge */
 };
+
+struct merge { /* several requests that are one transfer */
+	struct fileio_req io;
+	struct list parts; /* of file_req */
+	struct iovec iov[MERGE_IOV];
+};
+
+static struct file_dev *
+file_dev_of(struct rdev_req *r)
+{
+	return container_of(r->dev, struct file_dev, dev);
+}
 
 static void
 io_done(struct fileio_req *io)
@@ -53,6 +76,149 @@ io_done(struct fileio_req *io)
 }
 
 static void
+send_one(struct file_req *f)
+{
+	static const enum fileio_op op[] = {FILEIO_READ, FILEIO_WRITE,
+	    FILEIO_FDATASYNC, FILEIO_FALLOCATE};
+	struct rdev_req *r = f->req;
+	struct file_dev *fd = file_dev_of(r);
+
+	f->io = (struct fileio_req){.op = op[r->op],
+	    .fd = fd->fd,
+	    .off = r->off,
+	    .iov = r->iov,
+	    .niov = r->niov,
+	    .len = r->len,
+	    /* Of a block device the kernel makes a discard of it. */
+	    .mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	    .done = io_done};
+	fileio_submit(fd->io, &f->io);
+}
+
+/* --- merging -------------------------------------------------------------- */
+
+static uint64_t
+merge_bytes(const struct merge *m)
+{
+	uint64_t n = 0;
+
+	list_for_each(l, &m->parts)
+		n += list_entry(l, struct file_req, link)->req->len;
+	return n;
+}
+
+/* Whole: all have their answer.  Else each is tried for itself, so that what
+ * is bad is known, and only that. */
+static void
+merge_done(struct fileio_req *io)
+{
+	struct merge *m = container_of(io, struct merge, io);
+	bool good = io->result >= 0 && (uint64_t)io->result == merge_bytes(m);
+
+	while (!list_empty(&m->parts)) {
+		struct list *l = list_pop_front(&m->parts);
+		struct file_req *f = list_entry(l, struct file_req, link);
+		struct rdev_req *r = f->req;
+
+		if (!good) {
+			send_one(f);
+			continue;
+		}
+		free(f);
+		rdev_complete(r, 0);
+	}
+	free(m);
+}
+
+/* The first of the plug that goes on where the merge ends. */
+static struct file_req *
+find_next(struct file_dev *fd, const struct rdev_req *first, uint64_t end,
+    uint64_t room_bytes, unsigned room_iov)
+{
+	unsigned looked = 0;
+
+	list_for_each(l, &fd->plug) {
+		struct file_req *f = list_entry(l, struct file_req, link);
+
+		if (f->req->op == first->op && f->req->off == end &&
+		    f->req->len <= room_bytes && f->req->niov <= room_iov)
+			return f;
+		/* What belongs together comes close together. */
+		if (++looked == 16)
+			break;
+	}
+	return NULL;
+}
+
+static void
+send_merged(struct file_dev *fd, struct merge *m)
+{
+	struct rdev_req *first =
+	    list_entry(m->parts.next, struct file_req, link)->req;
+	unsigned n = 0;
+
+	list_for_each(l, &m->parts) {
+		struct rdev_req *r = list_entry(l, struct file_req, link)->req;
+
+		memcpy(m->iov + n, r->iov, r->niov * sizeof(*r->iov));
+		n += r->niov;
+	}
+	m->io = (struct fileio_req){
+	    .op = first->op == RDEV_READ ? FILEIO_READ : FILEIO_WRITE,
+	    .fd = fd->fd,
+	    .off = first->off,
+	    .iov = m->iov,
+	    .niov = n,
+	    .done = merge_done};
+	fileio_submit(fd->io, &m->io);
+}
+
+/* Take f, and what goes on behind it, out of the plug, and send it. */
+static void
+send_run(struct file_dev *fd, struct file_req *f)
+{
+	struct rdev_req *first = f->req;
+	uint64_t len = first->len;
+	unsigned niov = first->niov;
+	struct merge *m = NULL;
+	struct file_req *next;
+
+	while (niov < MERGE_IOV && len < MERGE_MAX &&
+	    (next = find_next(fd, first, first->off + len, MERGE_MAX - len,
+		 MERGE_IOV - niov))) {
+		if (!m) {
+			m = malloc(sizeof(*m));
+			if (!m)
+				break;
+			list_init(&m->parts);
+			list_push_back(&m->parts, &f->link);
+		}
+		len += next->req->len;
+		niov += next->req->niov;
+		list_del(&next->link);
+		list_push_back(&m->parts, &next->link);
+	}
+	if (m)
+		send_merged(fd, m);
+	else
+		send_one(f);
+}
+
+static void
+unplug(struct loop_task *t)
+{
+	struct file_dev *fd = container_of(t, struct file_dev, unplug);
+
+	while (!list_empty(&fd->plug)) {
+		struct list *l = list_pop_front(&fd->plug);
+
+		send_run(fd, list_entry(l, struct file_req, link));
+	}
+}
+
+/* --- the device ------------------------------------------------------------ */
+
+static void
 out_of_memory(struct loop_task *t)
 {
 	rdev_complete(container_of(t, struct rdev_req, task), -ENOMEM);
@@ -61,8 +227,6 @@ out_of_memory(struct loop_task *t)
 static void
 file_submit(struct rdev *d, struct rdev_req *r)
 {
-	static const enum fileio_op op[] = {FILEIO_READ, FILEIO_WRITE,
-	    FILEIO_FDATASYNC, FILEIO_FALLOCATE};
 	struct file_dev *fd = container_of(d, struct file_dev, dev);
 	struct file_req *f = calloc(1, sizeof(*f));
 
@@ -72,16 +236,13 @@ file_submit(struct rdev *d, struct rdev_req *r)
 		return;
 	}
 	f->req = r;
-	f->io.op = op[r->op];
-	f->io.fd = fd->fd;
-	f->io.off = r->off;
-	f->io.iov = r->iov;
-	f->io.niov = r->niov;
-	f->io.len = r->len;
-	/* Of a block device the kernel makes a discard of it. */
-	f->io.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-	f->io.done = io_done;
-	fileio_submit(fd->io, &f->io);
+	list_init(&f->link);
+	if (r->op != RDEV_READ && r->op != RDEV_WRITE) {
+		send_one(f);
+		return;
+	}
+	list_push_back(&fd->plug, &f->link);
+	loop_defer(d->loop, &fd->unplug);
 }
 
 static void
@@ -89,6 +250,7 @@ file_close(struct rdev *d)
 {
 	struct file_dev *fd = container_of(d, struct file_dev, dev);
 
+	loop_cancel(d->loop, &fd->unplug);
 	close(fd->fd);
 	free(d->path);
 	free(fd);
@@ -164,6 +326,8 @@ rdev_open(struct loop *l, struct fileio *io, const char *path, bool read_only,
 	fd->dev.bytes = bytes & ~(uint64_t)4095;
 	fd->io = io;
 	fd->fd = h;
+	list_init(&fd->plug);
+	fd->unplug.run = unplug;
 	*out = &fd->dev;
 	return 0;
 fail:

@@ -6,6 +6,7 @@ raw_tests = \
 	tests/unit/raw/test_index \
 	tests/unit/raw/test_model \
 	tests/unit/raw/test_pool \
+	tests/unit/raw/test_rdev \
 	tests/unit/raw/test_small
 check_PROGRAMS += $(raw_tests)
 TESTS += $(raw_tests)
@@ -45,3 +46,6 @@ tests_unit_raw_test_full_SOURCES = tests/unit/raw/test_full.c $(RAWLAB)
 tests_unit_raw_test_full_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_full_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_full_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_rdev_SOURCES = tests/unit/raw/test_rdev.c
+tests_unit_raw_test_rdev_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_rdev_LDADD = $(UNIT_LIBS)
