@@ -6,6 +6,7 @@ layout_unit = tests/unit/layout/admin \
 	tests/unit/layout/layout \
 	tests/unit/layout/lease \
 	tests/unit/layout/name \
+	tests/unit/layout/nomem \
 	tests/unit/layout/open \
 	tests/unit/layout/present \
 	tests/unit/layout/race
@@ -34,6 +35,10 @@ tests_unit_layout_lease_LDADD = $(UNIT_LIBS)
 tests_unit_layout_name_SOURCES = tests/unit/layout/name.c
 tests_unit_layout_name_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_name_LDADD = $(UNIT_LIBS)
+tests_unit_layout_nomem_SOURCES = tests/unit/layout/nomem.c $(FAULT_FILES)
+tests_unit_layout_nomem_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_layout_nomem_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+tests_unit_layout_nomem_LDADD = $(UNIT_LIBS)
 tests_unit_layout_open_SOURCES = tests/unit/layout/open.c
 tests_unit_layout_open_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_layout_open_LDADD = $(UNIT_LIBS)
