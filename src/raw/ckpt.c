@@ -36,6 +36,7 @@
 #include "raw/index.h"
 #include "raw/log.h"
 #include "raw/pool_int.h"
+#include "raw/rebuild.h"
 #include "raw/xio.h"
 
 #define ROOT_MAGIC 0x544f5250u /* "PROT" */
@@ -56,7 +57,7 @@ struct ckpt {
 	struct ckpt_wait *waiters; /* for this one */
 	struct ckpt_wait *next;	   /* for another one after it */
 	bool in_doubt; /* the superblocks may name it, or not */
-	uint64_t seq, pos, objects;
+	uint64_t seq, pos, objects, epoch;
 	uint32_t prev_crc;
 	struct ckpt_page *page;
 	size_t npages, next_page;
@@ -144,6 +145,17 @@ release_ref(struct pool *p, const struct raw_ref *ref)
 		    geom_space(p->k, p->m, ref->ext.bytes));
 }
 
+/* The same of what the last checkpoint named: it may be read right now. */
+static void
+retire_ref(struct pool *p, const struct raw_ref *ref)
+{
+	/* Not noted for lack of memory, it stays allocated until the next
+	 * opening. */
+	if (ref->ext.bytes > 0)
+		(void)log_freed(p, ref->ext.addr,
+		    geom_space(p->k, p->m, ref->ext.bytes), p->durable_seq);
+}
+
 /* --- the end ------------------------------------------------------------------ */
 
 static void
@@ -188,6 +200,7 @@ ckpt_end(struct ckpt *c, int rc)
 	p->ckpt = NULL;
 	p->ckpt_failed = rc < 0;
 	ckpt_free(c);
+	rebuild_saved(p, rc);
 	run_waiters(waiters, rc);
 	while (next) {
 		struct ckpt_wait *w = next;
@@ -214,11 +227,12 @@ supers_written(struct super_update *u, int rc)
 	}
 	for (size_t i = 0; i < c->npages; i++)
 		if (c->page[i].bytes)
-			release_ref(p, &c->page[i].old);
+			retire_ref(p, &c->page[i].old);
 	for (size_t i = 0; i < c->ndropped; i++)
-		release_ref(p, &c->dropped[i].ref);
+		retire_ref(p, &c->dropped[i].ref);
 	for (size_t i = 0; i < p->nroots; i++)
-		release_ref(p, &p->roots[i]);
+		retire_ref(p, &p->roots[i]);
+	log_release(p);
 	free(p->roots);
 	p->roots = c->root_ref;
 	p->nroots = c->nroot;
@@ -245,6 +259,8 @@ synced(struct pool_req *r)
 	p->super.log_pos = c->pos;
 	p->super.log_crc = c->prev_crc;
 	p->super.objects = c->objects;
+	p->super.log_epoch = c->epoch;
+	rebuild_save(p);
 	memset(&p->super.root, 0, sizeof(p->super.root));
 	if (c->nroot > 0)
 		p->super.root = c->root_ref[0];
@@ -259,6 +275,7 @@ sync_all(struct ckpt *c)
 
 	/* These writes are no commit; let the flush know of them. */
 	p->unflushed++;
+	rebuild_mark(p);
 	c->sync = (struct pool_req){
 	    .op = POOL_SYNC, .done = synced, .arg = c, .pool = p};
 	p->requests++;
@@ -323,7 +340,7 @@ write_root(struct ckpt *c)
 	c->xio.arg = c;
 	if (rc == 0) {
 		c->root_ref[i].seq = c->seq;
-		rc = xio_write(&c->xio, p, &c->root_ref[i].ext, part);
+		rc = xio_write(&c->xio, p, &c->root_ref[i].ext, part, NULL);
 	}
 	if (rc < 0)
 		ckpt_end(c, rc);
@@ -419,7 +436,7 @@ write_page(struct ckpt *c, struct ckpt_page *pg)
 	pg->ckpt = c;
 	pg->xio.done = page_written;
 	pg->xio.arg = pg;
-	rc = xio_write(&pg->xio, p, &pg->ref.ext, pg->bytes);
+	rc = xio_write(&pg->xio, p, &pg->ref.ext, pg->bytes, NULL);
 	if (rc < 0)
 		c->rc = rc;
 	else
@@ -504,6 +521,7 @@ ckpt_frozen(struct pool *p)
 	c->seq = p->written_seq;
 	c->pos = p->pos;
 	c->prev_crc = p->prev_crc;
+	c->epoch = p->super.epoch;
 	c->objects = index_count(p->index);
 	rc = snapshot(c);
 	if (rc < 0) {

@@ -109,9 +109,9 @@ super_crc(const uint8_t in[RAW_SECTOR])
 void
 raw_super_encode(const struct raw_super *s, uint8_t out[RAW_SECTOR])
 {
-	size_t name = strlen(s->name);
+	size_t name = strlen(s->name), cursor = strlen(s->cursor);
 
-	must(name <= RAW_NAME_MAX && s->k + s->m <= (int)RAW_MAX_MEMBERS);
+	must(name <= RAW_NAME_MAX && cursor <= RAW_KEY_MAX && s->k + s->m <= (int)RAW_MAX_MEMBERS);
 	memset(out, 0, RAW_SECTOR);
 	memcpy(out, super_magic, 8);
 	put_le32(out + 8, FORMAT_VERSION);
@@ -146,8 +146,13 @@ raw_super_encode(const struct raw_super *s, uint8_t out[RAW_SECTOR])
 		p[16] = m->state;
 		put_le64(p + 24, m->bytes);
 		put_le64(p + 32, m->whole_seq);
-		put_le64(p + 40, m->cursor);
+		put_le64(p + 40, m->left_epoch);
 	}
+	put_le64(out + 2560, s->log_epoch);
+	put_le64(out + 2568, s->rebuilt_objects);
+	put_le64(out + 2576, s->rebuilt_bytes);
+	put_le16(out + 2584, (uint16_t)cursor);
+	memcpy(out + 2586, s->cursor, cursor);
 	put_le32(out + 12, super_crc(out));
 }
 
@@ -184,7 +189,7 @@ super_check(const struct raw_super *s, struct err *e)
 		    (unsigned long long)s->end);
 	for (unsigned i = 0; i < n; i++)
 		if (s->member[i].state < RAW_MEMBER_ONLINE ||
-		    s->member[i].state > RAW_MEMBER_FAULTED)
+		    s->member[i].state > RAW_MEMBER_OFFLINE)
 			return err_set(e, -EBADMSG,
 			    "superblock: member %u has the unknown state %u",
 			    i, s->member[i].state);
@@ -200,6 +205,7 @@ raw_super_decode(
     struct raw_super *s, const uint8_t in[RAW_SECTOR], struct err *e)
 {
 	uint32_t version = get_le32(in + 8), name = get_le32(in + 148);
+	uint32_t cursor;
 
 	memset(s, 0, sizeof(*s));
 	if (!raw_super_looks_like(in))
@@ -251,8 +257,16 @@ raw_super_decode(
 		m->state = p[16];
 		m->bytes = get_le64(p + 24);
 		m->whole_seq = get_le64(p + 32);
-		m->cursor = get_le64(p + 40);
+		m->left_epoch = get_le64(p + 40);
 	}
+	s->log_epoch = get_le64(in + 2560);
+	s->rebuilt_objects = get_le64(in + 2568);
+	s->rebuilt_bytes = get_le64(in + 2576);
+	cursor = get_le16(in + 2584);
+	if (cursor > RAW_KEY_MAX || memchr(in + 2586, '\0', cursor))
+		return err_set(e, -EBADMSG,
+		    "superblock: the place of the rebuild is damaged");
+	memcpy(s->cursor, in + 2586, cursor);
 	if (super_check(s, e) < 0)
 		return -EBADMSG;
 	if (raw_ref_decode(&s->root, in + 160, s->k, s->m) < 0)

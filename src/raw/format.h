@@ -62,7 +62,8 @@ enum raw_member_state {
 	RAW_MEMBER_ONLINE = 1,
 	RAW_MEMBER_MISSING,
 	RAW_MEMBER_REBUILDING,
-	RAW_MEMBER_FAULTED
+	RAW_MEMBER_FAULTED,
+	RAW_MEMBER_OFFLINE
 };
 
 struct raw_member {
@@ -70,7 +71,7 @@ struct raw_member {
 	uint8_t state;
 	uint64_t bytes;
 	uint64_t whole_seq; /* has everything up to this commit */
-	uint64_t cursor;    /* rebuild: pages done */
+	uint64_t left_epoch; /* not online: the last epoch that it may know */
 };
 
 #define RAW_FLAG_CLEAN 1u
@@ -89,6 +90,11 @@ struct raw_super {
 	struct raw_ref root;
 	char name[RAW_NAME_MAX + 1];
 	struct raw_member member[RAW_MAX_MEMBERS]; /* by column */
+	uint64_t log_epoch; /* no record behind the root is of an older one */
+	/* Of the rebuild: objects up to this key are done on all members that
+	 * are rebuilt; what was done so far, for its progress. */
+	char cursor[RAW_KEY_MAX + 1];
+	uint64_t rebuilt_objects, rebuilt_bytes;
 };
 
 /* Byte offset of a copy on a member whose used bytes are end. */

@@ -68,6 +68,9 @@ size_t index_memory(const struct index *ix); /* bytes */
 /* --- pages, for checkpoint and opening ----------------------------------- */
 size_t index_npages(const struct index *ix);
 struct index_page *index_page(struct index *ix, size_t i);
+/* The first page behind the one that has, or had, this first key: for a walk
+ * while pages come and go. */
+size_t index_page_behind(const struct index *ix, const char *first_key);
 bool index_page_dirty(const struct index_page *p);
 const char *index_page_first_key(const struct index_page *p);
 /* Its encoding begins so. */

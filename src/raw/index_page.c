@@ -33,6 +33,24 @@ index_page(struct index *ix, size_t i)
 	return ix->pages[i];
 }
 
+size_t
+index_page_behind(const struct index *ix, const char *first_key)
+{
+	size_t n = strlen(first_key), at;
+	const uint8_t *key = (const uint8_t *)first_key;
+	const char *found;
+
+	if (ix->npages == 0)
+		return 0;
+	/* The last page that begins with that or less; or the first page. */
+	at = index_find_page(ix, key, n);
+	found = ix->pages[at]->first_key;
+	return index_key_compare((const uint8_t *)found, strlen(found), key,
+		   n) <= 0
+	    ? at + 1
+	    : at;
+}
+
 bool
 index_page_dirty(const struct index_page *p)
 {

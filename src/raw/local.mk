@@ -20,7 +20,12 @@ libpail_la_SOURCES += \
 	src/raw/read.c src/raw/read.h \
 	src/raw/recover.c src/raw/recover.h \
 	src/raw/replay.c \
-	src/raw/repair.h \
+	src/raw/flight.c src/raw/flight.h \
+	src/raw/quorum.c src/raw/quorum.h \
+	src/raw/rebuild.c src/raw/rebuild.h \
+	src/raw/repair.c src/raw/repair.h \
+	src/raw/super.c \
+	src/raw/xio_read.c \
 	src/raw/status.c \
 	src/raw/scrub.c src/raw/scrub.h \
 	src/raw/write.c src/raw/write.h \

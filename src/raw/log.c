@@ -26,11 +26,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/strbuf.h"
 #include "raw/alloc.h"
 #include "raw/ckpt.h"
+#include "raw/flight.h"
+#include "raw/member.h"
 #include "raw/pool_int.h"
 #include "raw/write.h"
 
@@ -197,9 +200,9 @@ record_write(struct pool *p, uint32_t sectors)
 
 	p->record_pending = 1;
 	for (unsigned c = 0; c < p->n; c++) {
-		struct rdev *d = pool_dev(p, c);
+		bool use = pool_dev(p, c) != NULL;
 
-		for (unsigned part = 0; d && part < 2; part++) {
+		for (unsigned part = 0; use && part < 2; part++) {
 			struct log_write *w = &p->log_write[c][part];
 			uint32_t n = part ? sectors - first : first;
 
@@ -208,7 +211,7 @@ record_write(struct pool *p, uint32_t sectors)
 			w->pool = p;
 			w->column = c;
 			w->iov = (struct iovec){
-			    p->record + (part ? first : 0) * RAW_SECTOR,
+			    p->record->data + (part ? first : 0) * RAW_SECTOR,
 			    (size_t)n * RAW_SECTOR};
 			w->req = (struct rdev_req){.op = RDEV_WRITE,
 			    .off = (RAW_LOG_START + (part ? 0 : at)) *
@@ -218,7 +221,7 @@ record_write(struct pool *p, uint32_t sectors)
 			    .done = record_done,
 			    .arg = w};
 			p->record_pending++;
-			rdev_submit(d, &w->req);
+			flight_submit(p, c, &w->req, p->record, false);
 		}
 	}
 	p->record_pending--;
@@ -243,20 +246,21 @@ record_send(struct pool *p)
 
 	r.sectors = (r.bytes + RAW_SECTOR - 1) / RAW_SECTOR;
 	bytes = (size_t)r.sectors * RAW_SECTOR;
-	if (bytes > p->record_cap) {
-		uint8_t *m = aligned_alloc(RAW_SECTOR, bytes);
+	/* A member that was given up may still be writing the last one. */
+	if (!p->record || bytes > p->record->cap || !buf_writable(p->record)) {
+		struct buf *b = buf_new(bytes);
 
-		if (!m)
+		if (!b)
 			return -ENOMEM;
-		free(p->record);
-		p->record = m;
-		p->record_cap = bytes;
+		buf_unref(p->record);
+		p->record = b;
 	}
 	memcpy(r.pool_uuid, p->super.pool_uuid, 16);
-	memset(p->record + r.bytes, 0, bytes - r.bytes);
+	memset(p->record->data + r.bytes, 0, bytes - r.bytes);
 	if (items->len > 0)
-		memcpy(p->record + RAW_RECORD_HEADER, items->s, items->len);
-	raw_record_seal(&r, p->record);
+		memcpy(p->record->data + RAW_RECORD_HEADER, items->s,
+		    items->len);
+	raw_record_seal(&r, p->record->data);
 	/* The open batch becomes the flying one and the other way round. */
 	keep = p->flying;
 	p->flying.items = p->open.items;
@@ -435,16 +439,15 @@ flush_start(struct pool *p)
 	p->flush_pending = 1;
 	for (unsigned c = 0; c < p->n && p->unflushed > 0; c++) {
 		struct log_write *w = &p->flush_write[c];
-		struct rdev *d = pool_dev(p, c);
 
-		if (!d)
+		if (!pool_dev(p, c))
 			continue;
 		w->pool = p;
 		w->column = c;
 		w->req = (struct rdev_req){
 		    .op = RDEV_FLUSH, .done = flush_done, .arg = w};
 		p->flush_pending++;
-		rdev_submit(d, &w->req);
+		flight_submit(p, c, &w->req, NULL, false);
 	}
 	p->unflushed = 0;
 	if (--p->flush_pending == 0) {
@@ -469,13 +472,13 @@ log_sync(struct pool *p, struct pool_req *r)
 /* --- freed space ------------------------------------------------------------ */
 
 int
-log_freed(struct pool *p, uint64_t addr, uint32_t n)
+log_freed(struct pool *p, uint64_t addr, uint32_t n, uint64_t seq)
 {
 	struct freed *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;
-	f->seq = p->flying.seq;
+	f->seq = seq;
 	f->stamp = ++p->stamp;
 	f->addr = addr;
 	f->n = n;

@@ -30,9 +30,8 @@ void log_kick(struct pool *p);
 /* Nothing is sealed, written or flushed right now. */
 bool log_quiet(const struct pool *p);
 
-/* Extent [addr, addr+n) is not used any more from the commit that is being
- * applied on (I1). */
-int log_freed(struct pool *p, uint64_t addr, uint32_t n);
+/* Extent [addr, addr+n) is not used any more from this commit on (I1). */
+int log_freed(struct pool *p, uint64_t addr, uint32_t n, uint64_t seq);
 /* Space may have become free: durability or a pin has moved. */
 void log_release(struct pool *p);
 

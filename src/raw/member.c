@@ -1,53 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * member.c: members that fail, and updates of the superblock; see member.h.
+ * member.c: members that fail; see member.h and docs/raw.md, "Membership".
  *
- *	write or flush fails --> FAULTED in memory, the gate is shut
+ *	write or flush fails, no answer --> out in memory, the gate is shut,
+ *	    what is under way to it ends
  *	    --> superblocks with the next epoch on all others, both halves
  *	    --> the gate opens: what completed meanwhile is acknowledged
  *
- * With too few members left the pool takes no more writes.  Runs on the pool's
- * loop.
+ * With too few members left the pool takes no more writes.  If more than half
+ * went within one epoch nothing is acknowledged either: those might be opened
+ * without us, somewhere else (see quorum.c).  Runs on the pool's loop.
  */
 #include "raw/member.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "raw/log.h"
 #include "raw/pool_int.h"
+#include "raw/rebuild.h"
 #include "raw/rdev.h"
 
-/* Columns that a write must reach: one of the parities may be missing where
- * there are two or more (docs/raw.md, "Membership"). */
-static unsigned
-least_online(const struct pool *p)
+void
+member_event(struct pool *p, int column, enum member_tone tone,
+    const char *fmt, ...)
 {
-	return p->k + (p->m >= 2 ? 1 : 0);
+	static const enum log_level level[] = {
+	    LOG_LVL_INFO, LOG_LVL_WARN, LOG_LVL_ERROR};
+	struct pool_event *ev = &p->event[p->nevents++ % POOL_EVENTS];
+	const char *path = column < 0 ? p->super.name : p->member[column].path;
+	va_list ap;
+
+	*ev = (struct pool_event){.wall_ns = clock_wall_ns(), .column = column};
+	va_start(ap, fmt);
+	vsnprintf(ev->text, sizeof(ev->text), fmt, ap);
+	va_end(ap);
+	log_msg(level[tone], "%s%s: %s", column < 0 ? "pool " : "",
+	    path ? path : "a member", ev->text);
 }
 
-static void
-epoch_written(struct super_update *u, int rc)
+bool
+member_is_spare(const struct pool *p, unsigned column)
 {
-	struct pool *p = u->arg;
+	return pool_whole_members(p) - pool_readable(p, column) >= p->k;
+}
+
+/* --- out ---------------------------------------------------------------------- */
+
+static void
+open_gate(struct pool *p)
+{
 	struct list ready;
 
-	must(p->gate);
-	if (rc < 0 && !p->read_only) {
-		struct err e = ERR_INIT;
-
-		err_errno(&e, rc, "no member took the new membership");
-		pool_stop_writes(p, &e);
-	}
-	/* Another member failed while this was written: once more. */
-	if (p->epoch_stale) {
-		p->epoch_stale = false;
-		p->super.epoch++;
-		member_update_supers(p, u);
-		return;
-	}
 	p->gate = false;
 	list_init(&ready);
 	list_splice_back(&ready, &p->gated);
@@ -60,19 +69,71 @@ epoch_written(struct super_update *u, int rc)
 }
 
 static void
-take_out(struct pool *p, unsigned column)
+epoch_written(struct super_update *u, int rc)
 {
-	p->member[column].failed = true;
-	p->super.member[column].state = RAW_MEMBER_FAULTED;
-	p->super.member[column].whole_seq = p->durable_seq;
-	if (pool_online(p) < least_online(p) && !p->read_only) {
+	struct pool *p = u->arg;
+	unsigned left = pool_whole_members(p);
+	struct err e = ERR_INIT;
+
+	must(p->gate);
+	/* Another member failed while this was written: once more. */
+	if (p->epoch_stale) {
+		p->epoch_stale = false;
+		p->super.epoch++;
+		member_update_supers(p, u);
+		return;
+	}
+	if (rc < 0)
+		err_errno(&e, rc, "no member took the new membership");
+	else if (2 * left < p->epoch_online)
+		err_set(&e, -EIO,
+		    "only %u of %u members are left, all at once; the others "
+		    "might be in use elsewhere",
+		    left, p->epoch_online);
+	if (e.rc < 0)
+		pool_stop_writes(p, &e);
+	else
+		p->epoch_online = left;
+	open_gate(p);
+	log_kick(p);
+}
+
+void
+member_take_out(struct pool *p, unsigned column, enum raw_member_state state,
+    bool whole)
+{
+	struct member *m = &p->member[column];
+	struct raw_member *rm = &p->super.member[column];
+
+	must(!m->failed && m->dev);
+	m->failed = true;
+	m->flights.suspect = m->flights.slow = false;
+	flight_give_up(p, column);
+	/* When it is opened read-only, or not yet, that is between us. */
+	if (!p->in_service) {
+		m->failed_early = true;
+		return;
+	}
+	/* What one that is rebuilt had before stays true. */
+	if (rm->state != RAW_MEMBER_REBUILDING || !whole)
+		rm->whole_seq = whole ? p->durable_seq : 0;
+	rm->state = state;
+	rm->left_epoch = p->super.epoch;
+	rebuild_member_left(p, column);
+	if (pool_whole_members(p) < p->k && !p->read_only) {
 		struct err e = ERR_INIT;
 
 		err_set(&e, -EROFS,
-		    "only %u of %u members are left, %u are needed to write",
-		    pool_online(p), p->n, least_online(p));
+		    "only %u of %u members are left, %u are needed",
+		    pool_whole_members(p), p->n, p->k);
 		pool_stop_writes(p, &e);
+	} else if (pool_at_risk(p)) {
+		member_event(p, -1, MEMBER_BAD,
+		    "no redundancy is left; no writes are taken until a member "
+		    "is back or replaced");
 	}
+	if (flight_none(p, column))
+		member_idle(p, column);
 	if (p->gate) {
 		p->epoch_stale = true;
 		return;
@@ -84,23 +145,90 @@ take_out(struct pool *p, unsigned column)
 	member_update_supers(p, &p->epoch_update);
 }
 
+static void
+close_device(struct loop_task *t)
+{
+	struct member *m = container_of(t, struct member, close_task);
+
+	/* It may have been given another one meanwhile. */
+	if (m->failed && m->dev && m->dev->inflight == 0) {
+		rdev_close(m->dev);
+		m->dev = NULL;
+	}
+}
+
+void
+member_idle(struct pool *p, unsigned column)
+{
+	struct member *m = &p->member[column];
+
+	/* While it is being opened the devices are the caller's. */
+	if (!m->failed || !m->dev || !p->opened)
+		return;
+	m->close_task.run = close_device;
+	loop_defer(p->loop, &m->close_task);
+}
+
+static void
+out(struct pool *p, unsigned column)
+{
+	member_take_out(p, column, RAW_MEMBER_FAULTED, false);
+}
+
+/* --- signs of trouble ------------------------------------------------------------ */
+
 void
 member_failed(
     struct pool *p, unsigned column, const char *what, uint64_t off, int rc)
 {
 	struct member *m = &p->member[column];
 
-	m->write_errors++;
 	if (m->failed)
 		return;
-	log_error("%s: %s at %llu failed: %s; the member is taken out of the "
-		  "pool.",
-	    m->dev->path, what, (unsigned long long)off, strerror(-rc));
-	take_out(p, column);
+	m->write_errors++;
+	member_event(p, (int)column, MEMBER_BAD,
+	    "%s at %llu failed: %s; the member is taken out of the pool", what,
+	    (unsigned long long)off, strerror(-rc));
+	out(p, column);
 }
 
-/* Errors of the last hour: the first ones are said, and the member goes when
- * they are too many. */
+void
+member_timed_out(struct pool *p, unsigned column, int64_t age_ns)
+{
+	member_event(p, (int)column, MEMBER_BAD,
+	    "no answer for %.1f s; the member is taken out of the pool",
+	    (double)age_ns / 1e9);
+	out(p, column);
+}
+
+void
+member_suspect(struct pool *p, unsigned column, int64_t age_ns)
+{
+	member_event(p, (int)column, MEMBER_WARN,
+	    "no answer for %.1f s; reads go around it", (double)age_ns / 1e9);
+}
+
+void
+member_answers(struct pool *p, unsigned column)
+{
+	member_event(p, (int)column, MEMBER_GOOD, "answers again");
+}
+
+void
+member_slow(
+    struct pool *p, unsigned column, uint64_t p99_ns, uint64_t peers_ns)
+{
+	if (p->member[column].flights.slow)
+		member_event(p, (int)column, MEMBER_WARN,
+		    "is slow: 1 of 100 reads takes longer than %.1f ms, of the "
+		    "others' %.1f ms",
+		    (double)p99_ns / 1e6, (double)peers_ns / 1e6);
+	else
+		member_event(p, (int)column, MEMBER_GOOD,
+		    "is as fast as the others again");
+}
+
+/* Errors of the last hour; the first ones are said. */
 static bool
 count_error(struct pool *p, unsigned column)
 {
@@ -110,27 +238,43 @@ count_error(struct pool *p, unsigned column)
 	if (m->hour_errors == 0 || now - m->hour_ns > 3600 * NS_PER_S) {
 		m->hour_ns = now;
 		m->hour_errors = 0;
+		m->erring = false;
 	}
 	m->hour_errors++;
+	m->row_errors++;
 	if (m->hour_errors == MEMBER_SAID_ERRORS + 1)
 		log_warn("%s: further errors of this hour are counted, not "
 			 "logged",
-		    m->dev->path);
+		    m->path);
 	return m->hour_errors <= MEMBER_SAID_ERRORS;
 }
 
+/* Many at once are what a scrub is for. */
 static void
-too_many(struct pool *p, unsigned column)
+judge(struct pool *p, unsigned column)
 {
 	struct member *m = &p->member[column];
+	unsigned hour = p->scrubbing ? 0 : m->hour_errors;
+	unsigned row = p->scrubbing ? 0 : m->row_errors;
 
-	if (m->hour_errors <= MEMBER_MAX_ERRORS || m->failed || p->read_only ||
-	    p->scrubbing || pool_online(p) <= least_online(p))
+	if (m->failed || p->read_only)
 		return;
-	log_error("%s: more than %d errors in an hour; the member is taken out "
-		  "of the pool.",
-	    m->dev->path, MEMBER_MAX_ERRORS);
-	take_out(p, column);
+	if (!m->erring &&
+	    (hour > MEMBER_HOUR_ERRORS || row > MEMBER_ROW_ERRORS)) {
+		m->erring = true;
+		member_event(p, (int)column, MEMBER_WARN,
+		    "is suspect: %u errors in this hour, %u in a row",
+		    m->hour_errors, m->row_errors);
+	}
+	if ((hour <= 3 * MEMBER_HOUR_ERRORS &&
+		row <= 3 * MEMBER_ROW_ERRORS) ||
+	    !member_is_spare(p, column))
+		return;
+	member_event(p, (int)column, MEMBER_BAD,
+	    "%u errors in this hour, %u in a row; the member is taken out of "
+	    "the pool",
+	    m->hour_errors, m->row_errors);
+	out(p, column);
 }
 
 void
@@ -138,12 +282,23 @@ member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc)
 {
 	struct member *m = &p->member[column];
 
+	if (m->failed)
+		return;
 	m->read_errors++;
 	if (count_error(p, column))
-		log_warn("%s: read at %llu failed: %s; the other members are "
-			 "read",
-		    m->dev->path, (unsigned long long)off, strerror(-rc));
-	too_many(p, column);
+		member_event(p, (int)column, MEMBER_WARN,
+		    "read at %llu failed: %s; the other members are read",
+		    (unsigned long long)off, strerror(-rc));
+	/* A device that is gone will not come back by waiting. */
+	if ((rc == -ENODEV || rc == -ENXIO || rc == -EBADF) && !p->read_only &&
+	    member_is_spare(p, column)) {
+		member_event(p, (int)column, MEMBER_BAD,
+		    "is gone (%s); it is taken out of the pool",
+		    strerror(-rc));
+		out(p, column);
+		return;
+	}
+	judge(p, column);
 }
 
 void
@@ -151,133 +306,41 @@ member_damaged(struct pool *p, unsigned column, uint64_t off)
 {
 	struct member *m = &p->member[column];
 
+	if (m->failed)
+		return;
 	m->checksum_errors++;
 	if (count_error(p, column))
-		log_warn("%s: wrong bytes at %llu (checksum); the other "
-			 "members are read",
-		    m->dev->path, (unsigned long long)off);
-	too_many(p, column);
-}
-
-/* --- superblocks ----------------------------------------------------------- */
-
-static void update_step(struct pool *p);
-
-static void
-step_done(struct rdev_req *r)
-{
-	struct super_write *w = r->arg;
-	struct pool *p = w->pool;
-	unsigned column = w->column;
-
-	if (r->rc < 0)
-		member_failed(p, column,
-		    r->op == RDEV_FLUSH ? "flush" : "superblock write", r->off,
-		    r->rc);
-	if (--p->super_pending == 0)
-		update_step(p);
-}
-
-/* To every member that is online, one request. */
-static void
-to_all(struct pool *p, enum rdev_op op, enum raw_copy copy)
-{
-	p->super_pending = 1; /* ours: not zero before all are submitted */
-	for (unsigned c = 0; c < p->n; c++) {
-		struct super_write *w = &p->super_write[c][copy];
-		struct rdev *d = pool_dev(p, c);
-
-		if (!d)
-			continue;
-		w->pool = p;
-		w->column = c;
-		w->iov = (struct iovec){
-		    p->super_bytes + RAW_SECTOR * (c * RAW_NCOPIES + copy),
-		    RAW_SECTOR};
-		w->req = (struct rdev_req){.op = op,
-		    .done = step_done,
-		    .arg = w,
-		    .off = op == RDEV_FLUSH ? 0
-					    : raw_copy_offset(copy, p->super.end),
-		    .iov = op == RDEV_FLUSH ? NULL : &w->iov,
-		    .niov = op == RDEV_FLUSH ? 0 : 1};
-		p->super_pending++;
-		rdev_submit(d, &w->req);
-	}
-	p->super_pending--;
-}
-
-static void
-encode_all(struct pool *p)
-{
-	p->super.generation++;
-	for (unsigned c = 0; c < p->n; c++)
-		for (unsigned i = 0; i < RAW_NCOPIES; i++) {
-			struct raw_super s = p->super;
-
-			s.column = (uint8_t)c;
-			s.copy = (uint8_t)i;
-			memcpy(s.member_uuid, s.member[c].uuid, 16);
-			raw_super_encode(&s,
-			    p->super_bytes + RAW_SECTOR * (c * RAW_NCOPIES + i));
-		}
-}
-
-static void
-update_end(struct pool *p)
-{
-	struct super_update *u = p->updates;
-	int rc = pool_online(p) > 0 ? 0 : -EIO;
-
-	p->updates = u->next;
-	p->super_step = 0;
-	if (p->updates)
-		loop_defer(p->loop, &p->super_task);
-	u->done(u, rc);
-}
-
-/* The steps of an update, in order; each begins when the last has ended on all
- * members.  A0 and A1, flush, B0 and B1, flush. */
-static void
-update_step(struct pool *p)
-{
-	static const struct {
-		enum rdev_op op;
-		enum raw_copy copy;
-	} steps[] = {{RDEV_WRITE, RAW_COPY_A0}, {RDEV_WRITE, RAW_COPY_A1},
-	    {RDEV_FLUSH, RAW_COPY_A0}, {RDEV_WRITE, RAW_COPY_B0},
-	    {RDEV_WRITE, RAW_COPY_B1}, {RDEV_FLUSH, RAW_COPY_B0}};
-	unsigned nsteps = sizeof(steps) / sizeof(steps[0]);
-
-	if (p->super_step == 0)
-		encode_all(p);
-	while (p->super_step < nsteps) {
-		unsigned i = p->super_step++;
-
-		to_all(p, steps[i].op, steps[i].copy);
-		if (p->super_pending > 0)
-			return;
-	}
-	update_end(p);
-}
-
-static void
-update_begin(struct loop_task *t)
-{
-	update_step(container_of(t, struct pool, super_task));
+		member_event(p, (int)column, MEMBER_WARN,
+		    "wrong bytes at %llu (checksum); the other members are "
+		    "read",
+		    (unsigned long long)off);
+	judge(p, column);
 }
 
 void
-member_update_supers(struct pool *p, struct super_update *u)
+member_read_well(struct pool *p, unsigned column)
 {
-	struct super_update **at = &p->updates;
+	p->member[column].row_errors = 0;
+}
 
-	u->next = NULL;
-	while (*at)
-		at = &(*at)->next;
-	*at = u;
-	if (p->updates != u)
+void
+member_lies(struct pool *p, unsigned column, uint64_t off)
+{
+	struct member *m = &p->member[column];
+
+	if (m->failed)
 		return;
-	p->super_task.run = update_begin;
-	loop_defer(p->loop, &p->super_task);
+	m->checksum_errors++;
+	m->bad_rewrites++;
+	member_event(p, (int)column, MEMBER_WARN,
+	    "was rewritten at %llu, said it was done, and reads back "
+	    "otherwise",
+	    (unsigned long long)off);
+	if (m->bad_rewrites < MEMBER_BAD_REWRITES || p->read_only ||
+	    !member_is_spare(p, column))
+		return;
+	member_event(p, (int)column, MEMBER_BAD,
+	    "does not keep what it says it has written; the member is taken "
+	    "out of the pool");
+	out(p, column);
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -24,11 +25,14 @@
 #include "raw/index.h"
 #include "raw/log.h"
 #include "raw/pool_int.h"
+#include "raw/quorum.h"
 #include "raw/read.h"
+#include "raw/rebuild.h"
 #include "raw/recover.h"
 #include "raw/write.h"
 
 #define CKPT_EVERY (30 * NS_PER_S)
+#define LATE_WAIT_NS (2 * NS_PER_S)
 
 /* --- shared by the other files ---------------------------------------------- */
 
@@ -45,6 +49,21 @@ pool_readable(const struct pool *p, unsigned column)
 {
 	return pool_dev(p, column) &&
 	    p->super.member[column].state == RAW_MEMBER_ONLINE;
+}
+
+bool
+pool_at_risk(const struct pool *p)
+{
+	unsigned n = 0;
+
+	if (p->m < 2 || p->write_at_risk)
+		return false;
+	/* What is written now is on those as well that are being rebuilt. */
+	for (unsigned c = 0; c < p->n; c++)
+		n += pool_readable(p, c) ||
+		    (pool_dev(p, c) &&
+			p->super.member[c].state == RAW_MEMBER_REBUILDING);
+	return n <= p->k;
 }
 
 unsigned
@@ -83,6 +102,11 @@ pool_fail_later(struct pool *p, struct pool_req *r, int rc)
 {
 	if (rc == -EROFS && p->read_only)
 		r->err = p->why;
+	else if (rc == -EROFS && pool_at_risk(p))
+		err_set(&r->err, rc,
+		    "pool \"%s\" has no redundancy left and takes no writes "
+		    "until a member is back or replaced",
+		    p->super.name);
 	else if (rc == -ENOSPC)
 		err_set(&r->err, rc, "the pool \"%s\" is full", p->super.name);
 	else if (rc < 0)
@@ -112,6 +136,7 @@ void
 pool_submit(struct pool *p, struct pool_req *r)
 {
 	must(loop_is_mine(p->loop));
+	p->asked_ns = loop_now(p->loop);
 	r->pool = p;
 	r->rc = 0;
 	err_clear(&r->err);
@@ -129,7 +154,7 @@ pool_submit(struct pool *p, struct pool_req *r)
 	case POOL_PUT:
 	case POOL_DELETE:
 	case POOL_BATCH:
-		if (p->read_only)
+		if (p->read_only || pool_at_risk(p))
 			pool_fail_later(p, r, -EROFS);
 		else
 			write_submit(p, r);
@@ -231,6 +256,7 @@ pool_create(struct rdev *const *devs, unsigned n,
 struct idle_wait {
 	struct loop_timer timer;
 	struct pool *pool;
+	int64_t until_ns; /* for what nobody waits for any more */
 	bool done;
 };
 
@@ -243,9 +269,10 @@ idle_check(struct loop_timer *t)
 	w->done = !p->flush_flying && !p->batch_flying && !p->ckpt &&
 	    !p->updates && !p->gate && !p->kick.queued &&
 	    !p->ckpt_task.queued && !p->flush_task.queued &&
-	    !p->super_task.queued;
+	    !p->super_task.queued && !p->changes && rebuild_idle(p) &&
+	    !flight_any(p);
 	for (unsigned c = 0; c < p->n; c++)
-		if (p->member[c].dev && p->member[c].dev->inflight)
+		if (!flight_none(p, c) && loop_now(p->loop) < w->until_ns)
 			w->done = false;
 	if (!w->done)
 		loop_timer_set(p->loop, t, loop_now(p->loop) + NS_PER_MS);
@@ -254,7 +281,9 @@ idle_check(struct loop_timer *t)
 static void
 wait_idle(struct pool *p)
 {
-	struct idle_wait w = {.timer.fire = idle_check, .pool = p};
+	struct idle_wait w = {.timer.fire = idle_check,
+	    .pool = p,
+	    .until_ns = loop_now(p->loop) + LATE_WAIT_NS};
 
 	if (loop_timer_set(p->loop, &w.timer, loop_now(p->loop)) == 0)
 		loop_run_until(p->loop, &w.done);
@@ -289,6 +318,7 @@ pool_alloc(struct loop *l)
 	list_init(&p->waiting);
 	list_init(&p->gated);
 	p->ckpt_timer.fire = ckpt_due;
+	flight_init(p);
 	return p;
 }
 
@@ -304,10 +334,17 @@ pool_free_memory(struct pool *p)
 		free(list_entry(l, struct freed, link));
 	}
 	recover_tail_fini(p);
+	for (unsigned c = 0; c < RAW_MAX_MEMBERS; c++) {
+		loop_cancel(p->loop, &p->member[c].close_task);
+		free(p->member[c].path);
+	}
+	loop_cancel(p->loop, &p->rebuild_told);
+	flight_fini(p);
+	rebuild_free(p);
 	strbuf_fini(&p->open.items);
 	strbuf_fini(&p->flying.items);
-	free(p->record);
-	free(p->super_bytes);
+	buf_unref(p->record);
+	buf_unref(p->super_bytes);
 	free(p->roots);
 	alloc_free(p->alloc);
 	index_free(p->index);
@@ -348,22 +385,81 @@ ckpt_and_wait(struct pool *p, struct err *e)
 	return 0;
 }
 
+/* Who takes part in the new epoch, and who does not. */
+static void
+begin_member(struct pool *p, unsigned c)
+{
+	struct raw_member *rm = &p->super.member[c];
+	struct member *m = &p->member[c];
+
+	if (m->returning) {
+		m->dev = m->returning;
+		m->returning = NULL;
+		rm->state = RAW_MEMBER_REBUILDING;
+		rm->left_epoch = 0;
+		/* The place of a rebuild is not this one's. */
+		p->super.cursor[0] = '\0';
+		p->super.rebuilt_objects = p->super.rebuilt_bytes = 0;
+	}
+	/* What was not whole behind the last flush is nobody's fault. */
+	m->hour_errors = m->row_errors = 0;
+	if (!pool_dev(p, c) &&
+	    (rm->state == RAW_MEMBER_ONLINE ||
+		rm->state == RAW_MEMBER_REBUILDING)) {
+		if (m->failed_early)
+			rm->whole_seq = 0;
+		else if (rm->state == RAW_MEMBER_ONLINE)
+			rm->whole_seq = p->known_durable;
+		rm->state = m->failed_early ? RAW_MEMBER_FAULTED
+					    : RAW_MEMBER_MISSING;
+		rm->left_epoch = p->super.epoch;
+	}
+}
+
+static int
+begin_rebuild(struct pool *p, bool resume, struct err *e)
+{
+	for (unsigned c = 0; c < p->n; c++) {
+		if (!pool_dev(p, c) ||
+		    p->super.member[c].state != RAW_MEMBER_REBUILDING)
+			continue;
+		if (rebuild_reserve(p) < 0)
+			return err_errno(e, -ENOMEM, "open pool");
+		member_event(p, (int)c, MEMBER_GOOD,
+		    "%s; what it lacks is being rebuilt",
+		    resume ? "is not whole yet" : "is back");
+		rebuild_start(p, 0, resume);
+		return 0;
+	}
+	return 0;
+}
+
 /*
  * The verdict of recovery becomes durable (I3): a new epoch, members that are
  * not here are missing, and the chain of the log begins anew, so that no record
  * of the past can ever continue it.
  */
 static int
-begin_epoch(struct pool *p, struct err *e)
+begin_epoch(struct pool *p, bool forced, struct err *e)
 {
-	p->super.epoch++;
+	unsigned before = 0;
+
+	for (unsigned c = 0; c < p->n; c++) {
+		before += p->super.member[c].state == RAW_MEMBER_ONLINE;
+		begin_member(p, c);
+	}
+	p->epoch_online = pool_whole_members(p);
+	if (p->epoch_online < p->k || (2 * p->epoch_online < before && !forced))
+		return err_set(e, -EIO,
+		    "pool \"%s\": members failed while it was opened, %u of "
+		    "%u are left",
+		    p->super.name, p->epoch_online, before);
+	if (p->top_epoch > p->super.epoch)
+		p->super.epoch = p->top_epoch;
+	p->super.epoch += forced ? QUORUM_FORCED_EPOCHS : 1;
 	p->super.flags &= ~RAW_FLAG_CLEAN;
-	for (unsigned c = 0; c < p->n; c++)
-		if (!p->member[c].dev &&
-		    p->super.member[c].state == RAW_MEMBER_ONLINE) {
-			p->super.member[c].state = RAW_MEMBER_MISSING;
-			p->super.member[c].whole_seq = p->durable_seq;
-		}
+	p->read_only = false;
+	p->in_service = true;
 	if (getrandom(&p->prev_crc, 4, 0) != 4)
 		return err_errno(e, -errno, "random numbers");
 	return ckpt_and_wait(p, e);
@@ -375,6 +471,7 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 {
 	struct rdev **left = calloc(n, sizeof(*left));
 	struct pool *p = pool_alloc(l);
+	bool resume = true;
 	int rc = -ENOMEM;
 
 	if (!p || !left) {
@@ -384,6 +481,10 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 	memcpy(left, devs, n * sizeof(*left));
 	/* Nothing is written, nor repaired, before all is understood (G6). */
 	p->read_only = true;
+	p->reading_only = op->read_only;
+	p->write_at_risk = op->force_degraded;
+	p->io_timeout_ns =
+	    op->io_timeout_ns ? op->io_timeout_ns : FLIGHT_TIMEOUT_NS;
 	rc = recover_members(p, left, n, op->force_degraded, e);
 	if (rc < 0)
 		goto fail;
@@ -391,8 +492,7 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 	p->ec = ec_new(p->k, p->m);
 	p->index = index_new(p->k, p->m);
 	p->alloc = alloc_new(p->super.data_sectors * p->n);
-	p->super_bytes = aligned_alloc(
-	    RAW_SECTOR, (size_t)p->n * RAW_NCOPIES * RAW_SECTOR);
+	p->super_bytes = buf_new((size_t)p->n * RAW_NCOPIES * RAW_SECTOR);
 	if (!p->ec || !p->index || !p->alloc || !p->super_bytes) {
 		err_errno(e, rc, "open pool");
 		goto fail;
@@ -408,14 +508,22 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 	if (op->read_only) {
 		err_set(&p->why, -EROFS, "it was opened read-only");
 	} else {
+		for (unsigned c = 0; c < p->n; c++)
+			resume = resume && !p->member[c].returning;
 		p->read_only = false;
 		rc = recover_mend(p, e);
 		if (rc == 0)
-			rc = begin_epoch(p, e);
+			rc = begin_epoch(p, op->force_degraded, e);
+		if (rc == 0)
+			rc = begin_rebuild(p, resume, e);
 		if (rc < 0)
 			goto fail;
 		loop_timer_set(l, &p->ckpt_timer, loop_now(l) + CKPT_EVERY);
 	}
+	p->opened = true;
+	for (unsigned c = 0; c < p->n; c++)
+		if (flight_none(p, c))
+			member_idle(p, c);
 	for (unsigned i = 0; i < n; i++)
 		rdev_close(left[i]);
 	free(left);
@@ -424,7 +532,10 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 fail:
 	if (p) {
 		p->read_only = true;
+		rebuild_halt(p);
 		wait_idle(p);
+		for (unsigned c = 0; c < p->n; c++)
+			flight_orphan(p, c);
 		pool_free_memory(p);
 	}
 	free(left);
@@ -463,9 +574,16 @@ void
 pool_abandon(struct pool *p)
 {
 	p->read_only = true;
+	rebuild_halt(p);
 	wait_idle(p);
-	for (unsigned c = 0; c < p->n; c++)
+	for (unsigned c = 0; c < p->n; c++) {
+		if (!flight_none(p, c))
+			log_warn("%s: has not answered everything yet; it is "
+				 "left to itself",
+			    p->member[c].path);
+		flight_orphan(p, c);
 		rdev_close(p->member[c].dev);
+	}
 	pool_free_memory(p);
 }
 
@@ -475,6 +593,7 @@ pool_close(struct pool *p, struct err *e)
 	int rc = 0;
 
 	must(p->requests == 0);
+	rebuild_pause(p);
 	if (!p->read_only)
 		rc = ckpt_and_wait(p, e);
 	if (!p->read_only && rc == 0)

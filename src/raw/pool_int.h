@@ -12,26 +12,44 @@
  *   log.c      records, flush, durability, when freed space is free
  *   ckpt.c     checkpoints
  *   recover.c  superblocks at opening, replay of the log
- *   member.c   members that fail; superblock updates
+ *   member.c   members that fail
+ *   super.c    superblock updates
+ *   flight.c   requests to members: time-outs, hedged reads
+ *   quorum.c   which devices are members, and are they enough
+ *   repair.c   members that leave, come back, are replaced
+ *   rebuild.c  what such a member misses
+ *   status.c   what it says about itself
  */
 #include "base/strbuf.h"
+#include "raw/flight.h"
 #include "raw/member.h"
 #include "raw/pool.h"
 #include "raw/rdev.h"
+#include "raw/repair.h"
 
 struct alloc;
 struct ec;
 struct index;
 struct pool_write;
+struct rebuild;
 
 struct member {
 	struct rdev *dev; /* NULL: missing */
+	char *path;	  /* of the last device that it had here, or NULL */
+	/* Opening: it missed something, and is rebuilt when it serves. */
+	struct rdev *returning;
 	uint64_t read_errors, write_errors, checksum_errors, repaired;
+	uint64_t discarded;
 	/* One device may have many requests of ours in flight when it fails;
-	 * each failure is reported, the first one acts. */
+	 * each failure is reported, the first one acts.  dev stays until all
+	 * of them have come home. */
 	bool failed;
+	bool failed_early; /* ... before the others could be told */
+	struct loop_task close_task;
 	int64_t hour_ns; /* when the counting of hour_errors began */
-	unsigned hour_errors;
+	unsigned hour_errors, row_errors, bad_rewrites;
+	bool erring;
+	struct flights flights;
 };
 
 /* A superblock under way to one member. */
@@ -96,6 +114,10 @@ struct pool {
 	struct alloc *alloc;
 	struct index *index;
 	bool read_only;
+	bool reading_only; /* it was opened so */
+	bool opened;	   /* its devices are its own */
+	bool in_service;   /* what happens to members is told to the others */
+	bool write_at_risk; /* takes writes with no redundancy left */
 	bool stopped;	/* it was not opened so: something has failed */
 	struct err why;
 	uint64_t replayed, dropped; /* commits, when it was opened */
@@ -112,8 +134,8 @@ struct pool {
 	uint64_t marked_seq;  /* durable_seq in the last record */
 	struct batch open, flying;
 	bool batch_flying;
-	uint8_t *record; /* memory of the record in flight */
-	size_t record_cap;
+	uint64_t known_durable; /* at opening: as far as all then online had it */
+	struct buf *record; /* memory of the record in flight */
 	unsigned record_pending;
 	struct log_write log_write[RAW_MAX_MEMBERS][2];
 	struct loop_task kick;
@@ -149,12 +171,34 @@ struct pool {
 	bool epoch_stale;  /* another member failed meanwhile */
 	struct list gated; /* of pool_req */
 	struct super_update epoch_update;
+	unsigned epoch_online; /* members with everything, as durably known */
+	uint64_t top_epoch;    /* at opening: of all devices */
+
+	/* Time-outs: see flight.c. */
+	int64_t io_timeout_ns, window_ns;
+	struct loop_timer tick;
+	struct list starved; /* of flight: there was no memory */
+
+	/* Changes asked for (repair.c), the first is under way; and what
+	 * members miss. */
+	struct pool_change *changes;
+	struct loop_task change_task;
+	struct rebuild *rebuild; /* NULL: nothing to do */
+	struct pool_rebuild_limits limits;
+	struct pool_rebuild_wait *rebuild_waiters;
+	struct loop_task rebuild_told;
+	int rebuild_rc;
+	uint64_t rebuild_lost; /* objects, of the last one */
+	int64_t asked_ns;      /* the last request from outside */
+
+	struct pool_event event[POOL_EVENTS];
+	uint64_t nevents;
 
 	/* Superblock updates: a queue, the first is under way. */
 	struct super_update *updates;
 	unsigned super_step, super_pending;
 	struct loop_task super_task;
-	uint8_t *super_bytes; /* n * RAW_NCOPIES sectors */
+	struct buf *super_bytes; /* n * RAW_NCOPIES sectors */
 	struct super_write super_write[RAW_MAX_MEMBERS][RAW_NCOPIES];
 };
 
@@ -169,6 +213,8 @@ bool pool_readable(const struct pool *p, unsigned column);
 void pool_finish(struct pool *p, struct pool_req *r, int rc);
 /* The same on a later turn, with a sentence for rc if r has none. */
 void pool_fail_later(struct pool *p, struct pool_req *r, int rc);
+/* No redundancy is left, and so no writes are taken for now. */
+bool pool_at_risk(const struct pool *p);
 /* No more writes, for this reason. */
 void pool_stop_writes(struct pool *p, const struct err *why);
 

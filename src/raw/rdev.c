@@ -2,6 +2,11 @@
 /* rdev.c: what all raw devices share; see rdev.h. */
 #include "raw/rdev.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/must.h"
 
@@ -30,10 +35,14 @@ rdev_submit(struct rdev *d, struct rdev_req *r)
 void
 rdev_complete(struct rdev_req *r, int rc)
 {
-	must(r->dev->inflight > 0);
-	r->dev->inflight--;
+	struct rdev *d = r->dev;
+
+	must(d->inflight > 0);
 	r->rc = rc;
 	r->done(r);
+	/* Counted until done has run: that may close the device. */
+	if (--d->inflight == 0 && d->closing)
+		d->ops->close(d);
 }
 
 void
@@ -41,21 +50,46 @@ rdev_close(struct rdev *d)
 {
 	if (!d)
 		return;
-	must(d->inflight == 0);
-	d->ops->close(d);
+	must(!d->closing);
+	d->closing = true;
+	if (d->inflight == 0)
+		d->ops->close(d);
 }
 
+/* The waiter and the memory of a read are on the heap: a device that does not
+ * answer in time may still do so. */
 struct waiter {
 	struct rdev_req req;
-	bool done;
+	struct iovec iov;
+	struct loop_timer timer;
+	uint8_t *mem;
+	bool done, late;
 };
+
+static void
+waiter_free(struct waiter *w)
+{
+	free(w->mem);
+	free(w);
+}
 
 static void
 wait_done(struct rdev_req *r)
 {
 	struct waiter *w = r->arg;
 
+	loop_timer_cancel(&w->timer);
 	w->done = true;
+	if (w->late)
+		waiter_free(w);
+}
+
+static void
+wait_late(struct loop_timer *t)
+{
+	struct waiter *w = container_of(t, struct waiter, timer);
+
+	w->done = w->late = true;
 }
 
 int
@@ -63,21 +97,40 @@ rdev_wait(struct rdev *d, enum rdev_op op, uint64_t off, void *p, uint64_t len,
     struct err *e)
 {
 	static const char *const verb[] = {"read", "write", "flush", "discard"};
-	struct iovec iov = {p, len};
-	struct waiter w = {.req = {.op = op, .off = off, .done = wait_done}};
-	int rc;
+	struct waiter *w = calloc(1, sizeof(*w));
+	bool moves = op == RDEV_READ || op == RDEV_WRITE;
+	int rc = -ENOMEM;
 
-	w.req.arg = &w;
-	if (op == RDEV_READ || op == RDEV_WRITE) {
-		w.req.iov = &iov;
-		w.req.niov = 1;
-	} else {
-		w.req.len = len;
+	if (w && moves)
+		w->mem = aligned_alloc(4096, len);
+	if (!w || (moves && !w->mem)) {
+		free(w);
+		goto out;
 	}
-	rdev_submit(d, &w.req);
-	rc = loop_run_until(d->loop, &w.done);
-	if (rc == 0)
-		rc = w.req.rc;
+	w->req = (struct rdev_req){
+	    .op = op, .off = off, .len = len, .done = wait_done, .arg = w};
+	w->timer.fire = wait_late;
+	if (moves) {
+		w->iov = (struct iovec){w->mem, len};
+		w->req.iov = &w->iov;
+		w->req.niov = 1;
+	}
+	if (op == RDEV_WRITE)
+		memcpy(w->mem, p, len);
+	rdev_submit(d, &w->req);
+	(void)loop_timer_set(d->loop, &w->timer,
+	    loop_now(d->loop) + RDEV_WAIT_NS);
+	rc = loop_run_until(d->loop, &w->done);
+	if (w->late) {
+		rc = -ETIMEDOUT;
+		goto out;
+	}
+	must(rc == 0);
+	rc = w->req.rc;
+	if (rc == 0 && op == RDEV_READ)
+		memcpy(p, w->mem, len);
+	waiter_free(w);
+out:
 	if (rc < 0)
 		return err_errno(e, rc, "%s: %s of %llu bytes at %llu", d->path,
 		    verb[op], (unsigned long long)len, (unsigned long long)off);

@@ -57,13 +57,17 @@ struct rdev { /* the head of every device's own struct */
 	struct loop *loop;
 	char *path; /* for messages */
 	uint64_t bytes; /* usable: a multiple of 4096 */
+	bool wants_discard; /* a block device, or a file with holes */
 	unsigned inflight;
+	bool closing; /* when the last request has come home */
 };
 
 void rdev_submit(struct rdev *d, struct rdev_req *r);
 /* For devices: finish a request. */
 void rdev_complete(struct rdev_req *r, int rc);
-void rdev_close(struct rdev *d); /* accepts NULL */
+/* Accepts NULL.  Requests that the device has not answered are still ended by
+ * it, some time; then it is closed. */
+void rdev_close(struct rdev *d);
 
 /*
  * Open a block device (O_EXCL: refused while mounted or in use) or an image
@@ -73,7 +77,9 @@ void rdev_close(struct rdev *d); /* accepts NULL */
 int rdev_open(struct loop *l, struct fileio *io, const char *path,
     bool read_only, struct rdev **out, struct err *e);
 
-/* Run the loop until one transfer is done (opening and tools). */
+/* Run the loop until one transfer is done (opening and tools); -ETIMEDOUT after
+ * RDEV_WAIT_NS. */
+#define RDEV_WAIT_NS 20000000000LL
 int rdev_wait(struct rdev *d, enum rdev_op op, uint64_t off, void *p,
     uint64_t len, struct err *e);
 

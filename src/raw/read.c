@@ -120,7 +120,7 @@ find_object(struct pool_read *rd, const char *key)
  * to dst. */
 static int
 read_extent(struct pool_read *rd, struct raw_extent *ext, uint64_t at,
-    uint64_t from, uint64_t to, uint8_t *dst, size_t room)
+    uint64_t from, uint64_t to, uint8_t *dst)
 {
 	uint64_t a = from > at ? from : at;
 	uint64_t b = to < at + ext->bytes ? to : at + ext->bytes;
@@ -132,7 +132,7 @@ read_extent(struct pool_read *rd, struct raw_extent *ext, uint64_t at,
 	x->done = extent_done;
 	x->arg = rd;
 	rc = xio_read(x, rd->pool, ext, (uint32_t)(a - at), (uint32_t)(b - a),
-	    dst + (a - from), room - (a - from));
+	    dst + (a - from));
 	if (rc < 0)
 		return rc;
 	rd->nxio++;
@@ -160,10 +160,10 @@ read_extents(struct pool_read *rd)
 
 		if (!r->head && to > r->off)
 			rc = read_extent(
-			    rd, x, at, r->off, to, r->dst, r->dst_cap);
+			    rd, x, at, r->off, to, r->dst);
 		if (rc == 0 && tail)
 			rc = read_extent(rd, x, at, o->size,
-			    o->size + o->meta_len, rd->tail, o->meta_len);
+			    o->size + o->meta_len, rd->tail);
 		at += x->bytes;
 	}
 	return rc;

@@ -33,6 +33,7 @@
 #include "raw/crc.h"
 #include "raw/index.h"
 #include "raw/pool_int.h"
+#include "raw/quorum.h"
 #include "raw/xio.h"
 
 #define ROOT_MAGIC 0x544f5250u
@@ -74,8 +75,11 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 		if (end < (1u << 20) || end > d->bytes)
 			break;
 		off = raw_copy_offset(i, end);
-		if (rdev_wait(d, RDEV_READ, off, sector, RAW_SECTOR, &io) < 0)
+		if (rdev_wait(d, RDEV_READ, off, sector, RAW_SECTOR, &io) < 0) {
+			if (io.rc == -ETIMEDOUT)
+				break;
 			continue;
+		}
 		if (raw_super_decode(&s, sector, &first) < 0) {
 			if (first.rc == -ENOTSUP)
 				rc = -ENOTSUP;
@@ -118,30 +122,42 @@ same_pool(struct rdev *const *devs, const struct found *f, unsigned n,
 	return 0;
 }
 
-/* Enough members to go on?  docs/raw.md, "Membership". */
-static int
-check_quorum(const struct pool *p, bool force_degraded, struct err *e)
+/* What becomes of a device: used, kept to be rebuilt, or left to the caller. */
+static void
+take_device(struct pool *p, const struct quorum_device *q, struct rdev **dev)
 {
-	unsigned have = pool_online(p), gone = 0;
+	struct raw_member *m = &p->super.member[q->column];
+	uint64_t epoch = q->super->epoch;
 
-	for (unsigned c = 0; c < p->n; c++)
-		if (!p->member[c].dev &&
-		    p->super.member[c].state == RAW_MEMBER_ONLINE)
-			gone++;
-	if (have < p->k)
-		return err_set(e, -ENODEV,
-		    "pool \"%s\": %u of %u members are here, at least %u are "
-		    "needed",
-		    p->super.name, have, p->n, p->k);
-	if (p->n <= 2 * p->m && gone > 0 && 2 * have <= p->n &&
-	    !force_degraded && !p->read_only)
-		return err_set(e, -ENODEV,
-		    "pool \"%s\": only %u of %u members are here, and the "
-		    "others may have newer data. Bring one more, mount it "
-		    "read-only, or accept to lose what only they have with "
-		    "force-degraded",
-		    p->super.name, have, p->n);
-	return 0;
+	if (q->role != QUORUM_REPLACED)
+		p->member[q->column].path = strdup(q->path);
+	p->top_epoch = epoch > p->top_epoch ? epoch : p->top_epoch;
+	switch (q->role) {
+	case QUORUM_REPLACED:
+		log_warn("%s: was replaced in pool %s, and is no member any "
+			 "more",
+		    q->path, p->super.name);
+		return;
+	case QUORUM_STALE:
+		if (m->state != RAW_MEMBER_MISSING || p->reading_only) {
+			log_warn("%s: is out of date since commit %llu and "
+				 "stays out (%s)",
+			    q->path, (unsigned long long)m->whole_seq,
+			    m->state == RAW_MEMBER_OFFLINE
+				? "taken offline; pail store online"
+				: m->state == RAW_MEMBER_FAULTED
+				? "faulted; pail store online or replace"
+				: "read-only");
+			return;
+		}
+		p->member[q->column].returning = *dev;
+		break;
+	case QUORUM_CURRENT:
+	case QUORUM_REBUILDING:
+		p->member[q->column].dev = *dev;
+		break;
+	}
+	*dev = NULL;
 }
 
 int
@@ -149,74 +165,63 @@ recover_members(struct pool *p, struct rdev **devs, unsigned n,
     bool force_degraded, struct err *e)
 {
 	struct found *f = calloc(n, sizeof(*f));
-	const struct raw_super *best;
+	struct quorum_device *q = calloc(n, sizeof(*q));
+	unsigned best;
 	int rc = 0;
 
-	if (!f)
-		return err_errno(e, -ENOMEM, "open pool");
+	if (!f || !q)
+		rc = err_errno(e, -ENOMEM, "open pool");
 	for (unsigned i = 0; i < n && rc == 0; i++)
 		rc = read_supers(devs[i], &f[i], e);
 	if (rc == 0)
 		rc = same_pool(devs, f, n, e);
-	if (rc < 0)
-		goto out;
-	best = &f[0].super;
-	for (unsigned i = 1; i < n; i++)
-		if (newer(&f[i].super, best))
-			best = &f[i].super;
-	p->super = *best;
-	p->k = best->k;
-	p->m = best->m;
-	p->n = p->k + p->m;
-	for (unsigned i = 0; i < n; i++)
-		for (unsigned c = 0; c < p->n; c++) {
-			const struct raw_member *m = &p->super.member[c];
-
-			if (memcmp(m->uuid, f[i].super.member_uuid, 16) != 0)
-				continue;
-			if (m->state != RAW_MEMBER_ONLINE &&
-			    m->state != RAW_MEMBER_REBUILDING) {
-				log_warn("%s: is out of date since commit "
-					 "%llu and stays out",
-				    devs[i]->path,
-				    (unsigned long long)m->whole_seq);
-				continue;
-			}
-			p->member[c].dev = devs[i];
-			devs[i] = NULL;
-			break;
-		}
-	rc = check_quorum(p, force_degraded, e);
-out:
+	for (unsigned i = 0; i < n && rc == 0; i++)
+		q[i] = (struct quorum_device){
+		    .path = devs[i]->path, .super = &f[i].super};
+	if (rc == 0)
+		rc = quorum_decide(
+		    q, n, p->reading_only, force_degraded, &best, e);
+	if (rc == 0) {
+		p->super = f[best].super;
+		p->k = p->super.k;
+		p->m = p->super.m;
+		p->n = p->k + p->m;
+		for (unsigned i = 0; i < n; i++)
+			take_device(p, &q[i], &devs[i]);
+	}
+	free(q);
 	free(f);
 	return rc;
 }
 
 /* --- reading extents, waiting for them ------------------------------------ */
 
-struct wait {
-	struct xio xio;
-	bool done;
-};
-
 static void
 wait_done(struct xio *x)
 {
-	struct wait *w = x->arg;
+	struct recover_wait *w = x->arg;
 
 	w->done = true;
 }
 
-static int
-wait_for(struct pool *p, struct wait *w, int rc, struct err *e)
+struct recover_wait *
+recover_wait_new(void)
+{
+	struct recover_wait *w = calloc(1, sizeof(*w));
+
+	if (w) {
+		w->xio.done = wait_done;
+		w->xio.arg = w;
+	}
+	return w;
+}
+
+int
+recover_wait(struct pool *p, struct recover_wait *w, int rc)
 {
 	if (rc == 0)
 		rc = loop_run_until(p->loop, &w->done);
-	if (rc < 0)
-		return err_errno(e, rc, "read an extent");
-	if (w->xio.rc < 0)
-		return err_set(e, w->xio.rc, "%s", err_text(&w->xio.err));
-	return 0;
+	return rc < 0 ? rc : w->xio.rc;
 }
 
 /* The payload of an internal object, verified; the caller frees it. */
@@ -224,25 +229,26 @@ static int
 read_ref(
     struct pool *p, const struct raw_ref *ref, uint8_t **out, struct err *e)
 {
-	size_t room =
-	    (ref->ext.bytes + RAW_SECTOR - 1) & ~(size_t)(RAW_SECTOR - 1);
 	struct raw_extent ext = ref->ext;
-	struct wait *w = calloc(1, sizeof(*w));
+	struct recover_wait *w = recover_wait_new();
 	int rc = -ENOMEM;
 
-	*out = aligned_alloc(RAW_SECTOR, room);
+	*out = malloc(ref->ext.bytes);
 	if (!w || !*out) {
 		err_errno(e, rc, "read the index");
 		goto out;
 	}
-	w->xio.done = wait_done;
-	w->xio.arg = w;
 	rc = recover_fits(p, &ext) ? 0 : -EBADMSG;
-	if (rc < 0)
+	if (rc < 0) {
 		err_set(e, rc, "an extent of the index lies outside");
-	else
-		rc = wait_for(p, w,
-		    xio_read(&w->xio, p, &ext, 0, ext.bytes, *out, room), e);
+		goto out;
+	}
+	rc = recover_wait(
+	    p, w, xio_read(&w->xio, p, &ext, 0, ext.bytes, *out));
+	if (rc < 0 && w->xio.err.rc < 0)
+		err_set(e, rc, "%s", err_text(&w->xio.err));
+	else if (rc < 0)
+		err_errno(e, rc, "read an extent");
 	if (rc == 0 && crc32c(0, *out, ref->ext.bytes) != ref->crc)
 		rc = err_set(e, -EBADMSG, "a page of the index has a wrong "
 					  "checksum");

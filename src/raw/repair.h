@@ -18,7 +18,6 @@
  * among the devices of an opening is brought back without being asked for; one
  * that was faulted or taken offline is not.
  */
-struct list;
 struct pool;
 struct rdev;
 
@@ -47,10 +46,9 @@ struct pool_change {
 	/* private */
 	struct pool *pool;
 	struct pool_change *next;
-	void (*step)(struct pool_change *c);
+	void (*begin)(struct pool_change *c);
 	struct rdev *dev;
 	bool force;
-	struct loop_task task;
 	void *priv;
 };
 
@@ -70,16 +68,17 @@ void pool_member_offline(
 
 /*
  * Bring back the member that is on d: done when it takes part in writing again;
- * what it has missed is rebuilt then.  d is the pool's if rc is 0, else the
- * caller's as before, unchanged.  force: see -ESTALE.
+ * what it has missed is rebuilt then.  Takes d: if it is refused it is closed,
+ * unchanged.  force: see -ESTALE.
  */
 void pool_member_online(
     struct pool *p, struct pool_change *c, struct rdev *d, bool force);
 
 /*
  * Device d becomes the member of that column; the one that was it, here or not,
- * is none any more.  What is on d is lost: the caller has looked (force: even
- * if it is another member of this pool).  d as for online.
+ * is none any more.  What is on d is lost: the caller has looked.  force: even
+ * if it is another member of this pool, and if no writes are taken until it is
+ * rebuilt.  Takes d, as online.
  */
 void pool_member_replace(struct pool *p, struct pool_change *c,
     unsigned column, struct rdev *d, bool force);

@@ -38,7 +38,7 @@ static int
 fill(struct cursor *c, unsigned member, uint64_t pos, struct err *e)
 {
 	struct pool *p = c->p;
-	struct rdev *d = p->member[member].dev;
+	struct rdev *d = pool_dev(p, member);
 	uint64_t ring = p->super.log_sectors, at = pos % ring;
 	uint64_t n = WINDOW / RAW_SECTOR, first = ring - at < n ? ring - at : n;
 	int rc;
@@ -51,6 +51,9 @@ fill(struct cursor *c, unsigned member, uint64_t pos, struct err *e)
 		    (uint64_t)RAW_LOG_START * RAW_SECTOR,
 		    c->window + first * RAW_SECTOR, (n - first) * RAW_SECTOR,
 		    e);
+	if (rc == -ETIMEDOUT)
+		p->member[member].failed = p->member[member].failed_early =
+		    true;
 	if (rc < 0)
 		return rc;
 	c->window_pos = pos;
@@ -91,7 +94,7 @@ next_record(struct cursor *c, struct raw_record *r, const uint8_t **bytes)
 	for (unsigned m = 0; m < c->p->n; m++) {
 		struct err e = ERR_INIT;
 
-		if (!c->p->member[m].dev)
+		if (!pool_dev(c->p, m))
 			continue;
 		if (fill(c, m, c->pos, &e) < 0) {
 			log_warn("log: %s", err_text(&e));
@@ -143,7 +146,7 @@ look_behind(struct cursor *c)
 
 	for (unsigned m = 0; m < p->n; m++) {
 		c->window_pos = UINT64_MAX;
-		for (uint64_t pos = c->pos; p->member[m].dev && pos < end;
+		for (uint64_t pos = c->pos; pool_dev(p, m) && pos < end;
 		     pos++) {
 			struct raw_record r;
 			const uint8_t *bytes;
@@ -158,7 +161,10 @@ look_behind(struct cursor *c)
 			if (pos + r.sectors > c->window_pos + room &&
 			    fill(c, m, pos, NULL) < 0)
 				break;
+			/* A member that was away may have some of another
+			 * life. */
 			if (record_at(c, pos, &r, &bytes) && r.seq > c->seq &&
+			    r.epoch >= p->super.log_epoch &&
 			    r.durable_seq > c->durable)
 				c->durable = r.durable_seq;
 		}
@@ -168,42 +174,35 @@ look_behind(struct cursor *c)
 
 /* --- what a record says ------------------------------------------------------ */
 
-struct wait {
-	struct xio xio;
-	bool done;
-};
-
-static void
-wait_done(struct xio *x)
+/* Every member that is here has its part of an extent. */
+static bool
+is_whole(const struct xio *x)
 {
-	struct wait *w = x->arg;
-
-	w->done = true;
+	for (unsigned c = 0; c < x->geom.w; c++)
+		if (pool_dev(x->pool, xio_member(x, c)) &&
+		    (x->col[c].state != XIO_GOOD || x->col[c].recovered))
+			return false;
+	return true;
 }
 
-/* All data of an object can be read.  *bad: columns of it that are damaged or
- * missing. */
+/* All data of an object can be read.  *whole: from all members that are here,
+ * too. */
 static int
-verify_object(struct pool *p, const struct raw_object *o, uint32_t *bad)
+verify_object(struct pool *p, const struct raw_object *o, bool *whole)
 {
 	int rc = 0;
 
-	*bad = 0;
+	*whole = true;
 	for (unsigned i = 0; i < o->nextents && rc == 0; i++) {
-		struct wait *w = calloc(1, sizeof(*w));
+		struct recover_wait *w = recover_wait_new();
 
 		if (!w)
 			return -ENOMEM;
-		w->xio.done = wait_done;
-		w->xio.arg = w;
 		rc = recover_fits(p, &o->ext[i]) ? 0 : -EBADMSG;
 		if (rc == 0)
-			rc = xio_scrub(&w->xio, p, &o->ext[i]);
-		if (rc == 0)
-			rc = loop_run_until(p->loop, &w->done);
-		if (rc == 0)
-			rc = w->xio.rc;
-		*bad |= w->xio.bad;
+			rc = recover_wait(
+			    p, w, xio_scrub(&w->xio, p, &o->ext[i]));
+		*whole = *whole && rc == 0 && is_whole(&w->xio);
 		free(w);
 	}
 	return rc;
@@ -265,16 +264,16 @@ recover_tail_fini(struct pool *p)
 static int
 verify_item(struct pool *p, const struct raw_item *it, uint64_t seq)
 {
-	uint32_t bad = 0;
+	bool whole;
 	int rc;
 
 	tail_replaced(p, it->key);
 	if (it->kind != RAW_ITEM_PUT)
 		return 0;
-	rc = verify_object(p, &it->object, &bad);
+	rc = verify_object(p, &it->object, &whole);
 	if (rc == -EIO || rc == -EBADMSG)
 		return tail_note(p, it, seq, true);
-	if (rc == 0 && bad != 0)
+	if (rc == 0 && !whole)
 		return tail_note(p, it, seq, false);
 	return rc;
 }
@@ -357,6 +356,26 @@ replay(struct cursor *c, uint64_t good, struct err *e)
 	return 0;
 }
 
+/* Every column of it on every member that is here, one that is being rebuilt
+ * too: the rebuild may have passed it. */
+static int
+mend_object(struct pool *p, const struct raw_object *o)
+{
+	uint32_t members = (uint32_t)((1ull << p->n) - 1);
+	int rc = 0;
+
+	for (unsigned i = 0; i < o->nextents && rc == 0; i++) {
+		struct recover_wait *w = recover_wait_new();
+
+		if (!w)
+			return -ENOMEM;
+		rc = recover_wait(p, w,
+		    xio_rebuild(&w->xio, p, &o->ext[i], members, 0));
+		free(w);
+	}
+	return rc;
+}
+
 int
 recover_mend(struct pool *p, struct err *e)
 {
@@ -366,13 +385,12 @@ recover_mend(struct pool *p, struct err *e)
 
 	for (size_t i = 0; i < t->n && rc == 0; i++) {
 		struct raw_object o;
-		uint32_t bad;
 
 		if (t->d[i].lost || index_get(p->index, t->d[i].key, &o, ext,
 					RAW_MAX_EXTENTS) < 0 ||
 		    o.seq != t->d[i].seq)
 			continue;
-		rc = verify_object(p, &o, &bad);
+		rc = mend_object(p, &o);
 	}
 	free(ext);
 	recover_tail_fini(p);
@@ -409,7 +427,7 @@ recover_log(struct pool *p, struct err *e)
 		    "it has the state before that commit",
 		    p->super.name, (unsigned long long)end_seq,
 		    (unsigned long long)c.durable);
-		if (!p->read_only)
+		if (!p->reading_only)
 			goto out;
 		log_error("%s", err_text(e));
 		rc = 0;
@@ -431,6 +449,7 @@ recover_log(struct pool *p, struct err *e)
 	p->pos = c.pos;
 	p->next_seq = c.seq;
 	p->prev_crc = c.prev_crc;
+	p->known_durable = c.durable;
 	p->written_seq = p->durable_seq = p->flush_seq = c.seq - 1;
 out:
 	free(c.window);

@@ -11,6 +11,7 @@
 #include "raw/alloc.h"
 #include "raw/index.h"
 #include "raw/pool_int.h"
+#include "raw/rebuild.h"
 
 unsigned
 pool_whole_members(const struct pool *p)
@@ -49,7 +50,7 @@ member_status(const struct pool *p, unsigned c, struct pool_member_status *s)
 	const struct member *m = &p->member[c];
 	const struct rdev *d = pool_dev(p, c);
 
-	snprintf(s->path, sizeof(s->path), "%s", m->dev ? m->dev->path : "");
+	snprintf(s->path, sizeof(s->path), "%s", m->path ? m->path : "");
 	s->here = d != NULL;
 	memcpy(s->uuid, p->super.member[c].uuid, 16);
 	s->state = p->super.member[c].state;
@@ -59,6 +60,12 @@ member_status(const struct pool *p, unsigned c, struct pool_member_status *s)
 	s->checksum_errors = m->checksum_errors;
 	s->repaired = m->repaired;
 	s->inflight = m->dev ? m->dev->inflight : 0;
+	s->suspect = m->flights.suspect || m->erring;
+	s->slow = m->flights.slow;
+	s->timeouts = m->flights.timeouts;
+	s->hedged = m->flights.hedged;
+	s->discarded_bytes = m->discarded;
+	s->read_p99_ns = m->flights.p99_ns;
 }
 
 void
@@ -77,9 +84,11 @@ pool_get_status(const struct pool *p, struct pool_status *s)
 	s->free_bytes = alloc_nfree(p->alloc) * RAW_SECTOR;
 	s->usable_bytes = s->data_bytes / p->n * p->k;
 	s->index_bytes = index_memory(p->index);
-	s->read_only = p->read_only;
+	s->read_only = p->read_only || pool_at_risk(p);
 	if (p->read_only)
 		snprintf(s->why, sizeof(s->why), "%s", err_text(&p->why));
+	else if (s->read_only)
+		snprintf(s->why, sizeof(s->why), "no redundancy is left");
 	s->online = pool_whole_members(p);
 	for (unsigned c = 0; c < p->n; c++)
 		s->rebuilding += pool_dev(p, c) &&
@@ -87,4 +96,5 @@ pool_get_status(const struct pool *p, struct pool_status *s)
 	s->health = health(p, s->online, s->rebuilding);
 	for (unsigned c = 0; c < p->n; c++)
 		member_status(p, c, &s->member[c]);
+	rebuild_get_status(p, s);
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/must.h"
 #include "raw/alloc.h"
 #include "raw/ckpt.h"
@@ -31,7 +32,7 @@ static void
 item_free(struct write_item *it)
 {
 	free(it->obj.ext);
-	free(it->copy);
+	buf_unref(it->copy);
 	free(it->xio);
 }
 
@@ -67,14 +68,14 @@ make_payload(struct write_item *w, const struct pool_item *it)
 	if (bytes == it->size && padded == bytes &&
 	    (uintptr_t)it->data % RAW_SECTOR == 0)
 		return 0;
-	w->copy = aligned_alloc(RAW_SECTOR, padded);
+	w->copy = buf_new(padded);
 	if (!w->copy)
 		return -ENOMEM;
 	if (it->size > 0)
-		memcpy(w->copy, it->data, it->size);
+		memcpy(w->copy->data, it->data, it->size);
 	if (w->obj.meta_len > 0)
-		memcpy(w->copy + it->size, it->meta, it->meta_len);
-	memset(w->copy + bytes, 0, padded - bytes);
+		memcpy(w->copy->data + it->size, it->meta, it->meta_len);
+	memset(w->copy->data + bytes, 0, padded - bytes);
 	return 0;
 }
 
@@ -193,15 +194,16 @@ send_data(struct pool *p, struct pool_write *w)
 {
 	for (unsigned i = 0; i < w->nitems; i++) {
 		struct write_item *it = &w->item[i];
-		const uint8_t *payload =
-		    it->copy ? it->copy : w->req->items[i].data;
+		const struct pool_item *pi = &w->req->items[i];
+		const uint8_t *payload = it->copy ? it->copy->data : pi->data;
+		struct buf *hold = it->copy ? it->copy : pi->buf;
 
 		for (unsigned n = 0; n < it->obj.nextents; n++) {
 			struct raw_extent *x = &it->obj.ext[n];
 
 			it->xio[n].done = data_done;
 			it->xio[n].arg = w;
-			if (xio_write(&it->xio[n], p, x, payload) < 0)
+			if (xio_write(&it->xio[n], p, x, payload, hold) < 0)
 				return -ENOMEM;
 			w->data_pending++;
 			w->bytes += (uint64_t)geom_space(p->k, p->m, x->bytes) *
@@ -362,7 +364,7 @@ free_old(struct pool *p, const char *key)
 	}
 	for (unsigned i = 0; rc == 0 && i < o.nextents; i++)
 		rc = log_freed(p, ext[i].addr,
-		    geom_space(p->k, p->m, ext[i].bytes));
+		    geom_space(p->k, p->m, ext[i].bytes), p->flying.seq);
 	if (ext != few)
 		free(ext);
 	return rc == -ENOENT ? 0 : rc;

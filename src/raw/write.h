@@ -10,12 +10,13 @@
 #include "raw/xio.h"
 
 /* PUT, DELETE and BATCH on their way: see write.c. */
+struct buf;
 struct pool;
 struct pool_req;
 
 struct write_item {
 	struct raw_object obj;	/* PUT; ext allocated with the write */
-	uint8_t *copy;		/* payload that had to be put together */
+	struct buf *copy;	/* payload that had to be put together */
 	struct xio *xio;	/* one for each extent */
 };
 

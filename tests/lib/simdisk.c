@@ -50,6 +50,7 @@ struct simdisk {
 	uint64_t bytes;
 	struct table seen, kept;
 	struct list pending;
+	struct list hanging; /* of simreq */
 	struct simdisk_faults faults;
 };
 
@@ -77,6 +78,8 @@ struct simreq {
 	struct pending **cover; /* FLUSH: what it makes durable */
 	unsigned ncover;
 	int rc;
+	struct loop *loop;
+	struct list link; /* it hangs */
 };
 
 uint64_t
@@ -171,6 +174,7 @@ simdisk_new(struct simworld *w, uint64_t bytes)
 	table_init(&d->seen, bytes);
 	table_init(&d->kept, bytes);
 	list_init(&d->pending);
+	list_init(&d->hanging);
 	return d;
 }
 
@@ -197,6 +201,7 @@ drop_pending(struct simdisk *d)
 void
 simdisk_free(struct simdisk *d)
 {
+	must(list_empty(&d->hanging));
 	drop_pending(d);
 	table_fini(&d->seen);
 	table_fini(&d->kept);
@@ -507,6 +512,14 @@ fault_of(struct simdisk *d, const struct rdev_req *r)
 }
 
 static void
+answer_soon(struct simreq *s, int64_t slow_ns)
+{
+	must(loop_timer_set(s->loop, &s->timer,
+		 loop_now(s->loop) + 1000 + slow_ns +
+		     (int64_t)sim_random(s->disk->w, 100000)) == 0);
+}
+
+static void
 sim_submit(struct rdev *dev, struct rdev_req *r)
 {
 	struct simdisk *d = container_of(dev, struct simdev, dev)->disk;
@@ -526,9 +539,22 @@ sim_submit(struct rdev *dev, struct rdev_req *r)
 		begin_write(d, s);
 	if (!w->cut && s->rc == 0 && r->op == RDEV_FLUSH)
 		begin_flush(d, s);
-	must(loop_timer_set(dev->loop, &s->timer,
-		 loop_now(dev->loop) + 1000 +
-		     (int64_t)sim_random(w, 100000)) == 0);
+	s->loop = dev->loop;
+	list_init(&s->link);
+	if (d->faults.hang_ops & (1u << r->op))
+		list_push_back(&d->hanging, &s->link);
+	else
+		answer_soon(s, d->faults.slow_ns);
+}
+
+void
+simdisk_release(struct simdisk *d)
+{
+	while (!list_empty(&d->hanging)) {
+		struct list *l = list_pop_front(&d->hanging);
+
+		answer_soon(list_entry(l, struct simreq, link), 0);
+	}
 }
 
 static void

@@ -78,8 +78,14 @@ struct simdisk_faults {
 	unsigned fail_ops;
 	int fail_error;
 	uint64_t full_from; /* not 0: writes at and behind it are ENOSPC */
+	/* Requests of these kinds (bit 1 << rdev_op) are not answered before
+	 * simdisk_release; what they write may be there at once. */
+	unsigned hang_ops;
+	int64_t slow_ns; /* every request takes so much longer */
 };
 struct simdisk_faults *simdisk_faults(struct simdisk *d);
+/* Answer what hangs. */
+void simdisk_release(struct simdisk *d);
 
 /* --- images ----------------------------------------------------------------- */
 
