@@ -26,8 +26,6 @@ struct pool_item { /* of a BATCH; also the one of PUT and DELETE */
 	bool del;
 	const char *key;
 	const uint8_t *data; /* PUT: aligned to RAW_SECTOR */
-	struct buf *buf; /* that data lies in, or NULL: a device that was given
-			  * up may look at it after done, so it is kept */
 	uint64_t size;
 	const uint8_t *meta; /* pairs, each string ended by NUL; or NULL */
 	uint16_t meta_len;

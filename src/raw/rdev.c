@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/must.h"
@@ -56,20 +57,20 @@ rdev_close(struct rdev *d)
 		d->ops->close(d);
 }
 
-/* The waiter and the memory of a read are on the heap: a device that does not
+/* The waiter is on the heap, and keeps the memory: a device that does not
  * answer in time may still do so. */
 struct waiter {
 	struct rdev_req req;
 	struct iovec iov;
 	struct loop_timer timer;
-	uint8_t *mem;
+	struct buf *mem;
 	bool done, late;
 };
 
 static void
 waiter_free(struct waiter *w)
 {
-	free(w->mem);
+	buf_unref(w->mem);
 	free(w);
 }
 
@@ -92,47 +93,66 @@ wait_late(struct loop_timer *t)
 	w->done = w->late = true;
 }
 
-int
-rdev_wait(struct rdev *d, enum rdev_op op, uint64_t off, void *p, uint64_t len,
-    struct err *e)
+/* b: what is moved, from byte `at` of it; or NULL. */
+static int
+wait_for(struct rdev *d, enum rdev_op op, uint64_t off, struct buf *b,
+    size_t at, uint64_t len, struct err *e)
 {
 	static const char *const verb[] = {"read", "write", "flush", "discard"};
 	struct waiter *w = calloc(1, sizeof(*w));
-	bool moves = op == RDEV_READ || op == RDEV_WRITE;
 	int rc = -ENOMEM;
 
-	if (w && moves)
-		w->mem = aligned_alloc(4096, len);
-	if (!w || (moves && !w->mem)) {
-		free(w);
+	if (!w)
 		goto out;
-	}
 	w->req = (struct rdev_req){
 	    .op = op, .off = off, .len = len, .done = wait_done, .arg = w};
 	w->timer.fire = wait_late;
-	if (moves) {
-		w->iov = (struct iovec){w->mem, len};
+	if (b) {
+		w->mem = buf_ref(b);
+		w->iov = (struct iovec){b->data + at, len};
 		w->req.iov = &w->iov;
 		w->req.niov = 1;
 	}
-	if (op == RDEV_WRITE)
-		memcpy(w->mem, p, len);
 	rdev_submit(d, &w->req);
 	(void)loop_timer_set(d->loop, &w->timer,
 	    loop_now(d->loop) + RDEV_WAIT_NS);
 	rc = loop_run_until(d->loop, &w->done);
-	if (w->late) {
-		rc = -ETIMEDOUT;
+	if (rc < 0 || w->late) {
+		w->late = true;
+		rc = rc < 0 ? rc : -ETIMEDOUT;
 		goto out;
 	}
-	must(rc == 0);
 	rc = w->req.rc;
-	if (rc == 0 && op == RDEV_READ)
-		memcpy(p, w->mem, len);
 	waiter_free(w);
 out:
 	if (rc < 0)
 		return err_errno(e, rc, "%s: %s of %llu bytes at %llu", d->path,
 		    verb[op], (unsigned long long)len, (unsigned long long)off);
 	return 0;
+}
+
+int
+rdev_wait_read(struct rdev *d, uint64_t off, struct buf *b, size_t at,
+    uint64_t len, struct err *e)
+{
+	return wait_for(d, RDEV_READ, off, b, at, len, e);
+}
+
+int
+rdev_wait(struct rdev *d, enum rdev_op op, uint64_t off, void *p, uint64_t len,
+    struct err *e)
+{
+	bool moves = op == RDEV_READ || op == RDEV_WRITE;
+	struct buf *b = moves ? buf_new(len) : NULL;
+	int rc;
+
+	if (moves && !b)
+		return err_errno(e, -ENOMEM, "%s", d->path);
+	if (op == RDEV_WRITE)
+		memcpy(b->data, p, len);
+	rc = wait_for(d, op, off, b, 0, len, e);
+	if (rc == 0 && op == RDEV_READ)
+		memcpy(p, b->data, len);
+	buf_unref(b);
+	return rc;
 }

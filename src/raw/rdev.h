@@ -21,6 +21,7 @@
  *    has completed.  Until then any 512 bytes of it may be lost, or not.
  *  - A write that failed may have happened in part.
  */
+struct buf;
 struct err;
 struct fileio;
 struct rdev;
@@ -81,6 +82,10 @@ int rdev_open(struct loop *l, struct fileio *io, const char *path,
  * RDEV_WAIT_NS. */
 #define RDEV_WAIT_NS 20000000000LL
 int rdev_wait(struct rdev *d, enum rdev_op op, uint64_t off, void *p,
+    uint64_t len, struct err *e);
+/* The same, a READ to byte `at` of b without a copy.  After -ETIMEDOUT b may
+ * still be written to, as long as it has more than one reference. */
+int rdev_wait_read(struct rdev *d, uint64_t off, struct buf *b, size_t at,
     uint64_t len, struct err *e);
 
 #endif

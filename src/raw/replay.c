@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "raw/index.h"
@@ -28,7 +29,7 @@ struct cursor {
 	uint64_t pos, seq; /* of the record that comes next */
 	uint32_t prev_crc;
 	uint64_t durable; /* the highest seq that a record calls durable */
-	uint8_t *window;
+	struct buf *window;
 	uint64_t window_pos; /* UINT64_MAX: nothing is there */
 	unsigned window_member;
 };
@@ -44,13 +45,20 @@ fill(struct cursor *c, unsigned member, uint64_t pos, struct err *e)
 	int rc;
 
 	c->window_pos = UINT64_MAX;
-	rc = rdev_wait(d, RDEV_READ, (RAW_LOG_START + at) * RAW_SECTOR,
-	    c->window, first * RAW_SECTOR, e);
+	/* A member that did not answer in time may still write to it. */
+	if (!buf_writable(c->window)) {
+		struct buf *b = buf_new(WINDOW);
+
+		if (!b)
+			return err_errno(e, -ENOMEM, "read the log");
+		buf_unref(c->window);
+		c->window = b;
+	}
+	rc = rdev_wait_read(d, (RAW_LOG_START + at) * RAW_SECTOR, c->window, 0,
+	    first * RAW_SECTOR, e);
 	if (rc == 0 && first < n)
-		rc = rdev_wait(d, RDEV_READ,
-		    (uint64_t)RAW_LOG_START * RAW_SECTOR,
-		    c->window + first * RAW_SECTOR, (n - first) * RAW_SECTOR,
-		    e);
+		rc = rdev_wait_read(d, (uint64_t)RAW_LOG_START * RAW_SECTOR,
+		    c->window, first * RAW_SECTOR, (n - first) * RAW_SECTOR, e);
 	if (rc == -ETIMEDOUT)
 		p->member[member].failed = p->member[member].failed_early =
 		    true;
@@ -68,7 +76,7 @@ record_at(const struct cursor *c, uint64_t pos, struct raw_record *r,
 {
 	size_t skip = (size_t)(pos - c->window_pos) * RAW_SECTOR;
 
-	*bytes = c->window + skip;
+	*bytes = c->window->data + skip;
 	return raw_record_decode(r, *bytes, WINDOW - skip, NULL) == 0 &&
 	    r->pos == pos &&
 	    memcmp(r->pool_uuid, c->p->super.pool_uuid, 16) == 0;
@@ -128,7 +136,8 @@ looks_like(const struct cursor *c, uint64_t pos, struct raw_record *r)
 {
 	size_t skip = (size_t)(pos - c->window_pos) * RAW_SECTOR;
 
-	return raw_record_peek(r, c->window + skip, WINDOW - skip) == 0 &&
+	return raw_record_peek(r, c->window->data + skip, WINDOW - skip) ==
+	    0 &&
 	    r->pos == pos &&
 	    memcmp(r->pool_uuid, c->p->super.pool_uuid, 16) == 0;
 }
@@ -408,7 +417,7 @@ recover_log(struct pool *p, struct err *e)
 	uint64_t end_seq, good;
 	int rc = 0;
 
-	c.window = aligned_alloc(RAW_SECTOR, WINDOW);
+	c.window = buf_new(WINDOW);
 	if (!c.window)
 		return err_errno(e, -ENOMEM, "read the log");
 	c.durable = p->super.root_seq;
@@ -452,6 +461,6 @@ recover_log(struct pool *p, struct err *e)
 	p->known_durable = c.durable;
 	p->written_seq = p->durable_seq = p->flush_seq = c.seq - 1;
 out:
-	free(c.window);
+	buf_unref(c.window);
 	return rc;
 }

@@ -196,14 +196,13 @@ send_data(struct pool *p, struct pool_write *w)
 		struct write_item *it = &w->item[i];
 		const struct pool_item *pi = &w->req->items[i];
 		const uint8_t *payload = it->copy ? it->copy->data : pi->data;
-		struct buf *hold = it->copy ? it->copy : pi->buf;
 
 		for (unsigned n = 0; n < it->obj.nextents; n++) {
 			struct raw_extent *x = &it->obj.ext[n];
 
 			it->xio[n].done = data_done;
 			it->xio[n].arg = w;
-			if (xio_write(&it->xio[n], p, x, payload, hold) < 0)
+			if (xio_write(&it->xio[n], p, x, payload, it->copy) < 0)
 				return -ENOMEM;
 			w->data_pending++;
 			w->bytes += (uint64_t)geom_space(p->k, p->m, x->bytes) *

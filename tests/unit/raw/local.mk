@@ -4,6 +4,7 @@ raw_tests = \
 	tests/unit/raw/test_ec \
 	tests/unit/raw/test_full \
 	tests/unit/raw/test_index \
+	tests/unit/raw/test_members \
 	tests/unit/raw/test_model \
 	tests/unit/raw/test_pool \
 	tests/unit/raw/test_rdev \
@@ -27,6 +28,11 @@ RAWLAB = tests/lib/rawlab.c tests/lib/rawlab.h \
 	tests/lib/simdisk.c tests/lib/simdisk.h
 RAWLAB_WRAP = -Wl,--wrap=getrandom,--wrap=log_msg
 
+tests_unit_raw_test_members_SOURCES = tests/unit/raw/test_members.c \
+	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB)
+tests_unit_raw_test_members_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_members_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_members_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_model_SOURCES = tests/unit/raw/test_model.c $(RAWLAB)
 tests_unit_raw_test_model_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_model_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)

@@ -338,7 +338,8 @@ one_lies(struct world *w, unsigned pr)
 				    .whole = simrec_write_disk(c->rec,
 						 doubt[i]) != liar ||
 					(how == 1 && chance(w, 2))};
-			if (how == 2)
+			/* Half of a mirror is not opened without force. */
+			if (how == 2 && w->lab.n > 2)
 				c->gone = 1u << liar;
 			crash_check(c, e, fate, n, &s);
 			c->gone = 0;

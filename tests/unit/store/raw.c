@@ -97,10 +97,15 @@ main(void)
 	struct recipe recipes[] = {
 	    {.name = "raw 1+0", .k = 1},
 	    {.name = "raw 4+2", .k = 4, .m = 2},
-	    {.name = "raw 4+2, two of them missing",
+	    {.name = "raw 4+2, one of them missing",
 		.k = 4,
 		.m = 2,
-		.missing = 2},
+		.missing = 1},
+	    /* Without a parity left it takes writes only if it has no more. */
+	    {.name = "raw 2+1, one of them missing",
+		.k = 2,
+		.m = 1,
+		.missing = 1},
 	};
 	struct err e = ERR_INIT;
 	int failed = 0;

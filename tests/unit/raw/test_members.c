@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Members that leave, come back, are replaced, hang, and lie: on simulated disks
+ * and virtual time.  The oracle for redundancy is to take away any m members
+ * and read everything from the others.
+ */
+#include <setjmp.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/must.h"
+#include "memberlab.h"
+#include "raw/flight.h"
+#include "raw/member.h"
+#include "raw/rdev.h"
+
+static const struct profile {
+	unsigned k, m;
+} profiles[] = {{1, 1}, {2, 1}, {4, 2}, {1, 2}};
+#define NPROFILES (sizeof(profiles) / sizeof(profiles[0]))
+
+static struct lab lab;
+static struct lab_object model[LAB_NKEYS];
+
+static void
+setup(const struct profile *pr, uint64_t seed)
+{
+	struct lab_params lp = {.k = pr->k, .m = pr->m, .seed = seed};
+
+	lab_reproduce("seed %llu, %u+%u", (unsigned long long)seed, pr->k,
+	    pr->m);
+	memset(model, 0, sizeof(model));
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	ml_write_all(&lab, model);
+}
+
+static void
+teardown(void)
+{
+	if (lab.pool)
+		lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
+/* --- leave and come back ---------------------------------------------------------- */
+
+static void
+test_offline_online(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr++) {
+		unsigned c = pr % 2;
+		struct pool_status st;
+		struct err e = ERR_INIT;
+
+		setup(&profiles[pr], 10 + pr);
+		assert_int_equal(ml_health(&lab), POOL_WHOLE);
+		assert_int_equal(ml_offline(&lab, c, false, &e), 0);
+		assert_int_equal(ml_state(&lab, c), RAW_MEMBER_OFFLINE);
+		assert_int_not_equal(ml_health(&lab), POOL_WHOLE);
+		assert_int_equal(
+		    ml_offline(&lab, c, false, &e), -EALREADY);
+		lab_compare_all(&lab, model, "without one");
+		ml_write_some(&lab, model, 40);
+		lab_compare_all(&lab, model, "written without one");
+		/* Stays out over an opening. */
+		lab_must_close(&lab);
+		lab_must_open(&lab);
+		assert_int_equal(ml_state(&lab, c), RAW_MEMBER_OFFLINE);
+		lab_compare_all(&lab, model, "opened without one");
+		ml_write_some(&lab, model, 20);
+		assert_int_equal(ml_online(&lab, lab.disk[c], false, &e), 0);
+		assert_int_not_equal(ml_health(&lab), POOL_WHOLE);
+		ml_write_some(&lab, model, 20);
+		assert_int_equal(ml_rebuilt(&lab), 0);
+		ml_status(&lab, &st);
+		assert_int_equal(st.health, POOL_WHOLE);
+		assert_int_equal(st.rebuild.lost, 0);
+		assert_false(st.rebuild.active);
+		lab_compare_all(&lab, model, "rebuilt");
+		assert_int_equal(lab_sync(&lab), 0);
+		lab_check_space(&lab, model);
+		lab_must_close(&lab);
+		ml_check_redundancy(&lab, model, "rebuilt");
+		teardown();
+	}
+}
+
+/* A member that was not there when the pool was opened, and then is. */
+static void
+test_missing_returns(void **state)
+{
+	for (unsigned pr = 1; pr < NPROFILES; pr++) {
+		struct err e = ERR_INIT;
+
+		setup(&profiles[pr], 20 + pr);
+		lab_must_close(&lab);
+		assert_int_equal(lab_open(&lab, ~2u, false, &e), 0);
+		assert_int_equal(ml_state(&lab, 1), RAW_MEMBER_MISSING);
+		ml_write_some(&lab, model, 60);
+		lab_must_close(&lab);
+		lab_must_open(&lab);
+		assert_int_equal(ml_state(&lab, 1), RAW_MEMBER_REBUILDING);
+		lab_compare_all(&lab, model, "it is back");
+		assert_int_equal(ml_rebuilt(&lab), 0);
+		assert_int_equal(ml_health(&lab), POOL_WHOLE);
+		lab_must_close(&lab);
+		ml_check_redundancy(&lab, model, "it is back");
+		teardown();
+	}
+}
+
+/* --- another device ----------------------------------------------------------------- */
+
+static void
+test_replace(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr++) {
+		unsigned c = pr % 2, other = (c + 1) % (profiles[pr].k + 1);
+		struct simdisk *spare, *small, *old;
+		struct err e = ERR_INIT;
+		unsigned column;
+
+		setup(&profiles[pr], 30 + pr);
+		spare = simdisk_new(&lab.w, LAB_DISK);
+		small = simdisk_new(&lab.w, LAB_DISK - (2u << 20));
+		assert_int_equal(
+		    ml_replace(&lab, c, small, true, &e), -ENOSPC);
+		assert_int_equal(
+		    ml_replace(&lab, c, lab.disk[other], true, &e), -EINVAL);
+		assert_int_equal(
+		    ml_online(&lab, lab.disk[c], false, &e), -EALREADY);
+		assert_int_equal(ml_online(&lab, spare, false, &e), -EINVAL);
+		assert_int_equal(ml_health(&lab), POOL_WHOLE);
+
+		assert_int_equal(ml_replace(&lab, c, spare, false, &e), 0);
+		ml_write_some(&lab, model, 30);
+		assert_int_equal(ml_rebuilt(&lab), 0);
+		assert_int_equal(ml_health(&lab), POOL_WHOLE);
+		assert_int_equal(
+		    pool_member_find(lab.pool, "spare", &column, &e), 0);
+		assert_int_equal(column, c);
+		lab_compare_all(&lab, model, "replaced");
+		/* The old one is no member any more. */
+		assert_int_equal(
+		    ml_online(&lab, lab.disk[c], true, &e), -EINVAL);
+		lab_must_close(&lab);
+		/* Of a mirror one half is not enough, unless somebody insists;
+		 * the replaced one is not counted. */
+		assert_int_equal(lab_open(&lab, ALL, false, &e),
+		    profiles[pr].k + profiles[pr].m == 2 ? -ENODEV : 0);
+		if (lab.pool) {
+			assert_int_equal(
+			    ml_state(&lab, c), RAW_MEMBER_MISSING);
+			lab_must_close(&lab);
+		}
+		/* In its place, it comes back as a member that was away. */
+		old = lab.disk[c];
+		lab.disk[c] = spare;
+		spare = old;
+		lab_must_open(&lab);
+		assert_int_equal(ml_rebuilt(&lab), 0);
+		lab_must_close(&lab);
+		ml_check_redundancy(&lab, model, "replaced");
+		simdisk_free(spare);
+		simdisk_free(small);
+		teardown();
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_offline_online),
+	    cmocka_unit_test(test_missing_returns),
+	    cmocka_unit_test(test_replace),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
