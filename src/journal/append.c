@@ -129,7 +129,7 @@ encrypt(struct journal *j, struct rec *r)
 	r->r.encrypted = true;
 	naad = journal_record_aad(&r->r, r->mem);
 	return seal_close(j->seal, r->r.seq, r->mem, naad,
-	    r->mem + JOURNAL_PAGE, r->r.payload, r->r.tag);
+	    r->mem + JOURNAL_PAGE, r->len, r->r.tag);
 }
 
 static void

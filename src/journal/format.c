@@ -266,6 +266,17 @@ journal_record_decode(struct journal_record *r, const uint8_t *p)
 	return r->payload - at < JOURNAL_PAGE ? 0 : -EBADMSG;
 }
 
+uint32_t
+journal_record_bytes(const struct journal_record *r)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < r->nextents; i++)
+		if (r->x[i].kind == JOURNAL_WRITE)
+			n += (uint32_t)r->x[i].len;
+	return n;
+}
+
 bool
 journal_payload_ok(const struct journal_record *r, const uint8_t *payload)
 {

@@ -103,6 +103,8 @@ void journal_record_encode(const struct journal_record *r, uint8_t *page);
 int journal_record_decode(struct journal_record *r, const uint8_t *page);
 /* The bytes that an authentication code of r covers: n of them. */
 size_t journal_record_aad(const struct journal_record *r, uint8_t *page);
+/* Of the payload, without the zeros that fill its last page. */
+uint32_t journal_record_bytes(const struct journal_record *r);
 /* All bytes of r's payload are as they were written? */
 bool journal_payload_ok(const struct journal_record *r, const uint8_t *payload);
 

@@ -79,6 +79,7 @@ open_payload(struct reader *rd, const uint8_t *payload)
 {
 	const struct journal_super *s = rd->sc->super;
 	const struct journal_epoch *ep = &s->epoch[rd->epoch];
+	uint32_t n = journal_record_bytes(&rd->r);
 	size_t naad;
 	int rc;
 
@@ -88,10 +89,10 @@ open_payload(struct reader *rd, const uint8_t *payload)
 		if (rc < 0)
 			return rc;
 	}
-	memcpy(rd->plain, payload, rd->r.payload);
+	memcpy(rd->plain, payload, n);
 	naad = journal_record_aad(&rd->r, rd->page);
 	return seal_open(rd->seal, rd->r.seq, rd->page, naad, rd->plain,
-	    rd->r.payload, rd->r.tag);
+	    n, rd->r.tag);
 }
 
 /* --- damage ------------------------------------------------------------------- */
