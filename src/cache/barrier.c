@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * barrier.c: FLUSH (docs/cache.md, The barrier).
+ * barrier.c: DRAIN, and FLUSH where no journal makes it durable (docs/cache.md,
+ * The barrier).
  *
- * A FLUSH counts the dirty entries and the uploads in flight that there are
+ * One that waits, here called a FLUSH, counts the dirty entries and the uploads in flight that there are
  * when it is submitted (nwait), and waits until all of them are gone
  * (barrier_thing_gone) and no erase with a number as low as its own is left.
  * What takes over from an older thing with that one's number is counted again
@@ -38,6 +39,10 @@ barrier_check(struct cache *c)
 void
 barrier_begin(struct cache *c, struct cache_req *r)
 {
+	if (r->op == CACHE_FLUSH && jnl_active(c)) {
+		jnl_flush(c, r);
+		return;
+	}
 	r->seq = c->seq;
 	r->nwait = c->ndirty + c->nsending;
 	c->flush_seq = r->seq;
@@ -49,6 +54,7 @@ barrier_begin(struct cache *c, struct cache_req *r)
 void
 barrier_thing_new(struct cache *c, uint64_t seq)
 {
+	jnl_ref(c, seq);
 	list_for_each(l, &c->flushes)
 	{
 		struct cache_req *r = list_entry(l, struct cache_req, link);
@@ -61,6 +67,7 @@ barrier_thing_new(struct cache *c, uint64_t seq)
 void
 barrier_thing_gone(struct cache *c, uint64_t seq)
 {
+	jnl_unref(c, seq);
 	list_for_each(l, &c->flushes)
 	{
 		struct cache_req *r = list_entry(l, struct cache_req, link);
@@ -100,6 +107,7 @@ sync_done(struct layout_req *lr)
 	c->syncing = false;
 	if (lr->rc < 0)
 		c->unsynced = true;
+	jnl_sync_ended(c, lr->rc == 0);
 	while ((l = list_pop_front(&c->synced))) {
 		stat_inc(c->stats, STAT_CACHE_FLUSHES);
 		cache_finish_err(list_entry(l, struct cache_req, link),
@@ -109,9 +117,11 @@ sync_done(struct layout_req *lr)
 	cache_check_drained(c);
 }
 
-static void
-sync_begin(struct cache *c)
+void
+barrier_sync(struct cache *c)
 {
+	must(!c->syncing);
+	jnl_sync_begins(c);
 	c->unsynced = false;
 	c->syncing = true;
 	c->sync.op = LAYOUT_SYNC;
@@ -125,6 +135,7 @@ barrier_run(struct loop_task *t)
 {
 	struct cache *c = container_of(t, struct cache, barrier);
 	uint64_t erase_seq = erase_min_seq(c);
+	struct err e = ERR_INIT;
 
 	if (c->closing)
 		return;
@@ -134,11 +145,21 @@ barrier_run(struct loop_task *t)
 
 		if (r->nwait > 0 || erase_seq <= r->seq)
 			continue;
+		if (r->op == CACHE_FLUSH) {
+			int rc = jnl_may_pass(c, &e);
+
+			if (rc == -EINPROGRESS)
+				continue;
+			if (rc < 0) {
+				flush_end(c, r, rc, &e);
+				continue;
+			}
+		}
 		if (c->unsynced) {
 			/* One that began before does not cover all. */
 			if (c->syncing)
 				return;
-			sync_begin(c);
+			barrier_sync(c);
 		}
 		if (c->syncing) {
 			list_del(l);

@@ -99,6 +99,7 @@ cache_submit(struct cache *c, struct cache_req *r)
 		    c->info.size);
 		break;
 	case CACHE_FLUSH:
+	case CACHE_DRAIN:
 		barrier_begin(c, r);
 		return;
 	}
@@ -224,9 +225,13 @@ cache_open(struct layout *l, struct loop *loop, const struct cache_params *p,
 	rc = wb_open(c, e);
 	if (rc < 0)
 		goto fail;
+	rc = jnl_open(c, e);
+	if (rc < 0)
+		goto fail;
 	*out = c;
 	return 0;
 fail:
+	jnl_fini(c);
 	wb_fini(c);
 	evict_fini(c);
 	entry_fini(c);
@@ -364,6 +369,7 @@ cache_free(struct cache *c)
 	loop_run_until(c->loop, &c->drained);
 	loop_timer_cancel(&c->wb_timer);
 	loop_timer_cancel(&c->pace_timer);
+	jnl_fini(c);
 	drop_all(c);
 	fetch_fini(c);
 	wb_fini(c);

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "journal/journal.h"
 #include "loop/loop.h"
 
 /*
@@ -18,8 +19,9 @@
  *  C3. Never two uploads of one block in flight; an upload is not aborted by a
  *      new write; what was written meanwhile goes out with the next one.
  *  C4. FLUSH completes with 0 only when every write and zeroing that was
- *      acknowledged before it was submitted is durable in the store; uploads
- *      in flight are waited for.
+ *      acknowledged before it was submitted is durable: in the journal where
+ *      there is one, else in the store.  DRAIN: in the store; uploads in
+ *      flight are waited for.
  *  C5. A write whose upload failed stays here, dirty, and is tried again; each
  *      FLUSH fails until it is safe.
  *  C6. Memory stays within the configured size: clean data is dropped,
@@ -38,7 +40,8 @@ enum cache_op {
 	CACHE_READ,
 	CACHE_WRITE,
 	CACHE_ZERO, /* the range reads as zeros; whole blocks are erased */
-	CACHE_FLUSH
+	CACHE_FLUSH,
+	CACHE_DRAIN
 };
 
 /* READ, WRITE: a range of one block.  ZERO: may cover many blocks. */
@@ -52,6 +55,9 @@ struct cache_req {
 	uint64_t stream; /* READ: who reads (file handle), for read-ahead */
 	bool cont;	 /* READ: a further part of what the reader asked
 			  * for, not a decision of its own */
+	/* WRITE, ZERO: not a new one but this operation of the journal, which
+	 * is being applied; 0: a new one. */
+	uint64_t replay;
 	void (*done)(struct cache_req *r); /* once, never inside submit */
 	void *arg;
 
@@ -67,6 +73,7 @@ struct cache_req {
 	struct cache *cache;
 	struct loop_task task;
 	struct list link;
+	struct journal_wait logged; /* FLUSH */
 	uint64_t seq;
 	int64_t start_ns;
 	uint64_t nwait;
@@ -86,6 +93,7 @@ struct cache_params {
 			     * up to a quarter of size; 1: none */
 	int64_t error_deadline_ns; /* with uploads failing for so long, writes
 				    * that would have to wait fail (-EIO) */
+	struct journal *journal; /* borrowed, outlives the cache; or NULL */
 };
 void cache_params_init(struct cache_params *p);
 
@@ -117,6 +125,10 @@ uint64_t cache_max_reading(const struct cache *c);
 uint64_t cache_seek(struct cache *c, uint64_t from, bool data);
 /* Dirty blocks that have no object yet. */
 uint64_t cache_count_fresh(const struct cache *c);
+
+/* All operations of the journal have been applied (replay): from now on new ones
+ * follow. */
+void cache_replayed(struct cache *c);
 
 /* Drop the data of every block that is not dirty (a fresh look at the
  * store). */

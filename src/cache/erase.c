@@ -91,6 +91,7 @@ erase_done(struct layout_req *lr)
 		c->unsynced = true;
 		wb_note_success(c);
 		wb_unblock_range(c, x->r.first, x->r.end);
+		jnl_left(c);
 		barrier_check(c);
 		write_admit(c);
 	} else {
@@ -131,6 +132,7 @@ send_piece(struct cache *c, size_t i)
 			return false;
 		ranges_remove(&c->erases, r->first, r->end);
 		barrier_check(c);
+		jnl_left(c);
 		return true;
 	}
 	if (end > r->end)
@@ -159,7 +161,7 @@ due_ns(const struct cache *c, const struct range *r)
 {
 	if (!list_empty(&c->flushes) && r->seq <= c->flush_seq)
 		return 0;
-	if (c->erases.n > RANGES_MAX / 2)
+	if (c->erases.n > RANGES_MAX / 2 || r->seq < jnl_pressing(c))
 		return 0;
 	return r->since_ns + c->params.write_delay_ns;
 }

@@ -21,7 +21,8 @@
  *   pace_     how fast writers may go
  *   wb_       write-back: the states of dirty entries, uploads
  *   erase_    zeroed blocks on their way to the store
- *   barrier_  FLUSH
+ *   barrier_  DRAIN, and FLUSH without a journal
+ *   jnl_      the journal
  *   ahead_    streams and read-ahead
  */
 enum wb_state {
@@ -97,6 +98,7 @@ struct upload {
 	struct entry *e;
 	struct slot *slot; /* the snapshot; NULL: zeros, an erase */
 	uint64_t seq;
+	uint64_t upto; /* it has all operations up to this one */
 	int64_t since_ns;
 	uint32_t npages; /* that were dirty */
 	struct upload *next_free;
@@ -125,6 +127,11 @@ struct stream {
 	uint64_t grow_at; /* the window may grow again from this block on */
 	uint32_t span;	/* blocks of the reader's last request */
 	uint64_t used;	/* for replacement; 0: free */
+};
+
+#define JNL_SETTLED_MAX 1024
+struct jnl_settled {
+	uint64_t block, op;
 };
 
 struct ghost {
@@ -200,6 +207,16 @@ struct cache {
 	bool syncing;
 	struct layout_req sync;
 	struct loop_task barrier;
+
+	/* jnl.c */
+	struct journal *journal; /* NULL: none */
+	/* Blocks that were uploaded: told to the journal when that is durable. */
+	struct jnl_settled *settled;
+	size_t nsettled, nsettled_syncing;
+	uint64_t trim_to; /* when the SYNC in flight has ended; 0: nothing */
+	bool jnl_said;	  /* that it has failed */
+	struct loop_task jnl_check;
+	struct loop_timer jnl_timer;
 
 	/* write.c, pace.c */
 	struct list writers; /* that wait for room, in order */
@@ -302,9 +319,9 @@ int wb_open(struct cache *c, struct err *e);
 void wb_fini(struct cache *c);
 void wb_cancel_all(struct cache *c);
 /* The sectors [from, to) of e, valid already, are newer than the store.
- * inherit: they stand for an older thing of that number too (F1); or 0. */
+ * seq: the number of that write, or an older one that it stands for too (F1). */
 void wb_mark(struct cache *c, struct entry *e, unsigned from, unsigned to,
-    uint64_t inherit);
+    uint64_t seq);
 /* e, dirty and not busy, is superseded; what is dirty is forgotten.  Returns
  * its number, for the one that replaces it to inherit. */
 uint64_t wb_forget(struct cache *c, struct entry *e);
@@ -338,6 +355,36 @@ void barrier_thing_gone(struct cache *c, uint64_t seq);
 void barrier_failed(struct cache *c, uint64_t seq, int64_t since_ns, int rc,
     const struct err *e);
 void barrier_check(struct cache *c); /* soon */
+/* What has ended is made durable in the store.  None is in flight. */
+void barrier_sync(struct cache *c);
+
+/* jnl.c */
+int jnl_open(struct cache *c, struct err *e);
+void jnl_fini(struct cache *c);
+/* New operations go to the journal, and flushes end there. */
+bool jnl_active(const struct cache *c);
+/* A write of so many bytes finds room in it (true if there is none). */
+bool jnl_room(struct cache *c, const struct cache_req *r, uint64_t bytes);
+/* Number an operation on [off, off + len) of the volume, and append it.  data:
+ * its bytes, or NULL for zeros.  Returns its first number. */
+uint64_t jnl_op(struct cache *c, const struct cache_req *r, uint64_t off,
+    uint64_t len, const void *data);
+void jnl_flush(struct cache *c, struct cache_req *r);
+void jnl_ref(struct cache *c, uint64_t seq);
+void jnl_unref(struct cache *c, uint64_t seq);
+/* The store has this block, with all operations up to op. */
+void jnl_uploaded(struct cache *c, uint64_t block, uint64_t op);
+/* Something has left: soon see whether the journal can give space back. */
+void jnl_left(struct cache *c);
+void jnl_sync_begins(struct cache *c);
+void jnl_sync_ended(struct cache *c, bool durable);
+/* Dirty things below this number should leave soon; 0: no hurry. */
+uint64_t jnl_pressing(const struct cache *c);
+/* How full it is as writers should feel it: from 3/4 on they are slowed. */
+double jnl_fill(const struct cache *c);
+/* May a FLUSH end well that the journal did not make durable?  0, -EINPROGRESS
+ * (ask again when woken), or an error. */
+int jnl_may_pass(const struct cache *c, struct err *e);
 
 /* ahead.c */
 /* A read that begins a block; true: its reader reads in order. */

@@ -9,6 +9,7 @@ libpail_la_SOURCES += \
 	src/cache/evict.c \
 	src/cache/fetch.c \
 	src/cache/internal.h \
+	src/cache/jnl.c \
 	src/cache/pace.c \
 	src/cache/ranges.c src/cache/ranges.h \
 	src/cache/read.c \

@@ -8,7 +8,7 @@
  *	rate * (1 - x) / (x - 3/4),	x = dirty / dirty_max
  *
  * where rate is what uploads have achieved lately.  So writers feel the store
- * gradually, settle where they are as fast as it is (x = 7/8), and never run
+ * gradually (a journal that fills up counts like dirty data), settle where they are as fast as it is (x = 7/8), and never run
  * into the wall at x = 1 all at once.
  *
  * One timer wakes the first of the writers that wait; it also ends their
@@ -51,9 +51,13 @@ static double
 allowed_rate(const struct cache *c)
 {
 	double x = (double)c->dirty_pages / (double)c->dirty_max;
+	double log = jnl_fill(c);
 	double rate = c->rate > 0 ? c->rate : RATE_UNKNOWN;
-	double f = (1.0 - x) / (x - 0.75);
+	double f;
 
+	if (x < log)
+		x = log;
+	f = (1.0 - x) / (x - 0.75);
 	return rate * (f < 0.02 ? 0.02 : f > 100 ? 100 : f);
 }
 
@@ -63,7 +67,7 @@ pace_admit(struct cache *c, uint64_t bytes)
 	int64_t now = loop_now(c->loop), from = now - CREDIT_NS;
 	double cost;
 
-	if (c->dirty_pages <= c->dirty_slow)
+	if (c->dirty_pages <= c->dirty_slow && jnl_fill(c) <= 0.75)
 		return true;
 	if (c->admit_ns > now)
 		return false;

@@ -160,7 +160,7 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 {
 	unsigned from = off / SECTOR, to = (off + len + SECTOR - 1) / SECTOR;
 	bool erased = e->state == WB_CLEAN && ranges_has(&c->erases, e->block);
-	uint64_t inherit = 0;
+	uint64_t seq, inherit = UINT64_MAX;
 	enum step st = need_edges(c, r, e, off, len);
 	int rc;
 
@@ -170,6 +170,8 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 		return STEP_DONE; /* it reads as zeros already */
 	if (c->dirty_pages + not_dirty(c, e, off, len) > c->dirty_max)
 		return STEP_ROOM;
+	if (!jnl_room(c, r, (uint64_t)(to - from) * SECTOR))
+		return STEP_ROOM;
 	if (erased) {
 		rc = ranges_reserve(&c->erases, 1);
 		if (rc == -ENOSPC)
@@ -177,7 +179,7 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 		if (rc < 0)
 			return end_with(r, rc);
 	}
-	if (src && !r->admitted && !pace_admit(c, len))
+	if (src && !r->admitted && !r->replay && !pace_admit(c, len))
 		return STEP_ROOM;
 	r->admitted = true;
 	if (!(src ? own_slot(c, e, off, len) : zero_slot(c, e, off, len)))
@@ -191,7 +193,13 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 		ranges_remove(&c->erases, e->block, e->block + 1);
 		barrier_check(c);
 	}
-	wb_mark(c, e, from, to, inherit);
+	/* Zeros that begin or end inside a sector: what else is in it goes
+	 * along. */
+	if (src || (e->slot && (off % SECTOR != 0 || len % SECTOR != 0)))
+		src = e->slot->buf.data + from * SECTOR;
+	seq = jnl_op(c, r, e->block * c->info.block_size + from * SECTOR,
+	    (uint64_t)(to - from) * SECTOR, src);
+	wb_mark(c, e, from, to, seq < inherit ? seq : inherit);
 	return STEP_DONE;
 }
 
@@ -270,24 +278,27 @@ zero_busy(struct cache *c, struct entry *e, void *arg)
 	e->slot = NULL;
 	entry_set_valid(c, e, 0, c->nsectors);
 	ranges_remove(&c->erases, e->block, e->block + 1);
-	wb_mark(c, e, 0, c->nsectors, 0);
+	wb_mark(c, e, 0, c->nsectors, c->seq);
 }
 
 /* Zero the whole blocks [first, end). */
 static enum step
 zero_whole(struct cache *c, struct cache_req *r, uint64_t first, uint64_t end)
 {
-	uint64_t seq = c->seq + 1;
+	const uint32_t bs = c->info.block_size;
 	size_t nbusy = 0;
+	uint64_t seq;
 	int rc;
 
+	if (!jnl_room(c, r, 0))
+		return STEP_ROOM;
 	each_entry(c, first, end, count_busy, &nbusy);
 	rc = ranges_reserve(&c->erases, 1 + nbusy);
 	if (rc == -ENOSPC)
 		return STEP_ROOM;
 	if (rc < 0)
 		return end_with(r, rc);
-	c->seq++;
+	seq = jnl_op(c, r, first * bs, (end - first) * bs, NULL);
 	each_entry(c, first, end, drop_idle, &seq);
 	ranges_add(&c->erases, first, end, seq, loop_now(c->loop));
 	/* What is left there is busy. */

@@ -97,20 +97,18 @@ wake_for(struct cache *c, int64_t due_ns)
 
 void
 wb_mark(struct cache *c, struct entry *e, unsigned from, unsigned to,
-    uint64_t inherit)
+    uint64_t seq)
 {
 	uint64_t *dirty = entry_dirty(c, e);
 	bool was_full = all_dirty(c, e);
 	unsigned n = 0;
 
-	/* The journal's place: docs/cache.md. */
 	for (unsigned p = from / PER_PAGE; p * PER_PAGE < to; p++)
 		n += bits_none(dirty, p * PER_PAGE, (p + 1) * PER_PAGE);
 	bits_set(dirty, from, to);
-	c->seq++;
 	c->dirty_pages += n;
 	if (e->ndirty == 0) {
-		e->seq = inherit ? inherit : c->seq;
+		e->seq = seq;
 		e->since_ns = loop_now(c->loop);
 		c->ndirty++;
 		barrier_thing_new(c, e->seq);
@@ -121,7 +119,6 @@ wb_mark(struct cache *c, struct entry *e, unsigned from, unsigned to,
 			c->nfresh += e->fresh;
 		}
 	} else {
-		must(inherit == 0);
 		stat_inc(c->stats, STAT_CACHE_COALESCED);
 	}
 	e->ndirty += n;
@@ -283,6 +280,7 @@ wb_sent(struct layout_req *lr)
 		wb_note_success(c);
 		pace_uploaded(c, up->npages);
 		barrier_thing_gone(c, up->seq);
+		jnl_uploaded(c, e->block, up->upto);
 		if (e->ndirty)
 			wb_move(c, e, WB_DIRTY, queue_for(c, e));
 		else
@@ -309,6 +307,7 @@ wb_send(struct cache *c, struct entry *e)
 	memcpy(up->sent, entry_dirty(c, e), c->nwords * sizeof(uint64_t));
 	up->e = e;
 	up->seq = e->seq;
+	up->upto = c->seq;
 	up->since_ns = e->since_ns;
 	up->npages = e->ndirty;
 	e->sent_ns = loop_now(c->loop);
@@ -406,7 +405,7 @@ fills_max(const struct cache *c, bool awaited)
 	uint64_t over, n;
 
 	if (awaited || !list_empty(&c->writers) ||
-	    c->dirty_pages >= c->dirty_slow)
+	    c->dirty_pages >= c->dirty_slow || jnl_pressing(c) > 0)
 		return c->window;
 	over = c->dirty_pages > c->dirty_high ? c->dirty_pages - c->dirty_high
 					      : 0;
@@ -455,6 +454,7 @@ pump_dirty(struct cache *c, int64_t now)
 				return INT64_MAX;
 			if (c->dirty_pages <= c->dirty_high &&
 			    list_empty(&c->writers) &&
+			    e->seq >= jnl_pressing(c) &&
 			    now < e->since_ns + c->params.write_delay_ns)
 				return e->since_ns + c->params.write_delay_ns;
 		}

@@ -120,7 +120,9 @@ void fuse_io_read(struct fuse_front *f, fuse_req_t req, size_t len, off_t off,
 void fuse_io_write(struct fuse_front *f, fuse_req_t req, const char *data,
     size_t len, off_t off, bool fua);
 void fuse_io_zero(struct fuse_front *f, fuse_req_t req, off_t off, off_t len);
-void fuse_io_flush(struct fuse_front *f, fuse_req_t req);
+/* op: FLUSH, or DRAIN. */
+void fuse_io_flush(
+    struct fuse_front *f, fuse_req_t req, enum volume_op op);
 void fuse_io_abort(struct fuse_front *f);
 
 #endif

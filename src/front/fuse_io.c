@@ -105,6 +105,7 @@ op_name(enum volume_op op)
 	case VOLUME_ZERO:
 		return "discard";
 	case VOLUME_FLUSH:
+	case VOLUME_DRAIN:
 		return "flush";
 	}
 	return "?";
@@ -123,7 +124,7 @@ log_failure(struct fuse_front *f, const struct volume_req *v)
 		log_error("%u more requests failed", f->log_held_back);
 	f->log_held_back = 0;
 	f->log_ns = now;
-	if (v->op == VOLUME_FLUSH)
+	if (v->op == VOLUME_FLUSH || v->op == VOLUME_DRAIN)
 		log_error("flush: %s", err_text(&v->err));
 	else
 		log_error("%s of %" PRIu64 " bytes at %" PRIu64 ": %s",
@@ -148,6 +149,7 @@ count_done(struct stat_set *s, const struct volume_req *v, int64_t ns)
 		stat_inc(s, STAT_FRONT_DISCARDS);
 		break;
 	case VOLUME_FLUSH:
+	case VOLUME_DRAIN:
 		stat_inc(s, STAT_FRONT_FLUSHES);
 		stat_time(s, HIST_FRONT_FLUSH, ns);
 		break;
@@ -367,7 +369,7 @@ fuse_io_zero(struct fuse_front *f, fuse_req_t req, off_t off, off_t len)
 }
 
 void
-fuse_io_flush(struct fuse_front *f, fuse_req_t req)
+fuse_io_flush(struct fuse_front *f, fuse_req_t req, enum volume_op op)
 {
 	struct fuse_io *io = io_get(f);
 
@@ -375,7 +377,7 @@ fuse_io_flush(struct fuse_front *f, fuse_req_t req)
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	io->v.op = VOLUME_FLUSH;
+	io->v.op = op;
 	io->v.off = io->v.len = 0;
 	io_submit(io, req);
 }

@@ -341,7 +341,7 @@ static void
 op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
     struct fuse_file_info *fi)
 {
-	fuse_io_flush(front_of(req), req);
+	fuse_io_flush(front_of(req), req, VOLUME_FLUSH);
 }
 
 static void
@@ -446,7 +446,8 @@ static void
 op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
     struct fuse_file_info *fi)
 {
-	fuse_io_flush(front_of(req), req);
+	/* What pail sync calls: no journal will do. */
+	fuse_io_flush(front_of(req), req, VOLUME_DRAIN);
 }
 
 /* Nothing can be made, removed or renamed here. */

@@ -223,7 +223,7 @@ enter_flushing(struct serve *s)
 		return;
 	s->flushing = true;
 	memset(&s->flush, 0, sizeof(s->flush));
-	s->flush.op = VOLUME_FLUSH;
+	s->flush.op = VOLUME_DRAIN;
 	s->flush.done = flush_done;
 	s->flush.arg = s;
 	volume_submit(s->volume, &s->flush);

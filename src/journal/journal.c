@@ -235,6 +235,18 @@ check_id(struct rdev *d, const struct journal_super *s,
 	return 0;
 }
 
+/* Whatever was in it is not needed, and it does not fit (any more). */
+static bool
+begins_afresh(struct rdev *d, const struct journal_super *s,
+    const struct journal_id *id)
+{
+	if (s->flags & JOURNAL_VOID)
+		return true;
+	return (s->flags & JOURNAL_CLEAN) &&
+	    memcmp(s->uuid, id->uuid, 16) == 0 &&
+	    check_id(d, s, id, NULL) < 0;
+}
+
 static void
 failed_run(struct loop_task *t)
 {
@@ -310,9 +322,9 @@ journal_open(struct rdev *d, const struct journal_id *id, bool salvage,
 	j->failed_task.run = failed_run;
 	j->void_timer.fire = space_void_fire;
 	rc = super_read(d, &j->found.super, e);
-	if (rc == 0 && !(j->found.super.flags & JOURNAL_VOID))
+	if (rc == 0 && !begins_afresh(d, &j->found.super, id))
 		rc = check_id(d, &j->found.super, id, e);
-	else if (rc == 0) { /* whatever it was, it begins afresh */
+	else if (rc == 0) {
 		rc = journal_format(d, id, e);
 		if (rc == 0)
 			rc = super_read(d, &j->found.super, e);

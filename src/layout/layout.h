@@ -111,6 +111,18 @@ enum layout_lease {
 	LEASE_RESUME   /* the owner's id has it already; lease.h Y9 */
 };
 
+/* Who a volume is, for those who keep something beside it. */
+#define LAYOUT_SECRET 32
+struct layout_identity {
+	bool has_uuid; /* a volume without descriptor has none */
+	uint8_t uuid[16];
+	uint64_t size;
+	uint32_t block_size;
+	bool encrypted;
+	uint8_t secret[LAYOUT_SECRET]; /* encrypted: only who has the password
+					* can make it */
+};
+
 struct layout_params {
 	uint64_t size;	     /* 0: as the volume says */
 	uint32_t block_size; /* 0: as the volume says; at creation 128 KiB */
@@ -128,6 +140,13 @@ struct layout_params {
 	bool survey;	 /* list the objects, in the background, from open on */
 	enum layout_lease lease;
 	const struct lease_owner *owner; /* NULL: this process (tests) */
+	/* Called, if set, when it is known which volume it is, before the
+	 * lease is asked for; the lease will have the id `lease` (NULL: none is
+	 * taken).  May run the loop.  An error ends the opening.  May be called
+	 * again, when the volume has changed meanwhile. */
+	int (*found)(void *arg, const struct layout_identity *id,
+	    const char *lease, struct err *e);
+	void *found_arg;
 };
 
 void layout_params_init(struct layout_params *p);
@@ -143,6 +162,10 @@ int layout_open(struct store *s, const char *prefix, const char *salt_bucket,
 /* Wait for the survey of open (a tool that needs to know every block). */
 int layout_survey_wait(struct layout *l,
     void (*progress)(void *arg, uint64_t keys), void *arg, struct err *e);
+
+/* The id of the lease that ours was taken over from: somebody who died, or who
+ * was forced, or of ours itself if it went on.  "" if there was none. */
+const char *layout_prior_lease(const struct layout *l);
 
 /* Give up the lease (if everything is written: the caller knows) and free.
  * An error of giving it up is reported, and l is freed all the same. */

@@ -60,6 +60,7 @@
 struct lease {
 	struct store *store;
 	struct lease_owner me;
+	char prior[LEASE_ID_LEN + 1];
 	char *prefix;
 };
 
@@ -405,9 +406,10 @@ unannounce(struct store *s, const char *prefix, const struct chain *c,
 /* One round: 0 it is ours, -EAGAIN look again, -EBUSY, or an error.  last: only
  * look what has become of the rounds before. */
 static int
-acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
+acquire_round(struct lease *l, const char *prefix, const struct lease_owner *me,
     enum how how, bool last, struct err *e)
 {
+	struct store *s = l->store;
 	char key[STORE_KEY_MAX + 1];
 	const struct lease_owner *o;
 	struct chain c;
@@ -440,7 +442,14 @@ acquire_round(struct store *s, const char *prefix, const struct lease_owner *me,
 	if (chain_find(&c, me) >= 0 ||
 	    (how != BY_FORCE && !lease_owner_gone(o, me)))
 		return refuse(s, prefix, o, e);
+	snprintf(l->prior, sizeof(l->prior), "%s", o->id);
 	return takeover_begin(s, prefix, &c, me, how == BY_FORCE, e);
+}
+
+const char *
+lease_prior(const struct lease *l)
+{
+	return l->prior;
 }
 
 static int
@@ -459,8 +468,10 @@ acquire(struct store *s, const char *prefix, const struct lease_owner *me,
 	}
 	l->store = s;
 	l->me = *me;
+	if (how == OURS_ONLY)
+		snprintf(l->prior, sizeof(l->prior), "%s", me->id);
 	for (int i = 0; rc == -EAGAIN; i++)
-		rc = acquire_round(s, prefix, me, how, i >= tries, e);
+		rc = acquire_round(l, prefix, me, how, i >= tries, e);
 	if (rc < 0) {
 		lease_free(l);
 		return rc;

@@ -53,6 +53,10 @@ int lease_acquire(struct store *s, const char *prefix,
 int lease_resume(struct store *s, const char *prefix,
     const struct lease_owner *me, struct lease **out, struct err *e);
 
+/* The id of the one that it was taken over from; "" if it was free, or that one
+ * has none. */
+const char *lease_prior(const struct lease *l);
+
 /* Give it up and free l.  -ESTALE: somebody has taken it from us. */
 int lease_release(struct lease *l, struct err *e);
 void lease_free(struct lease *l); /* keeps it in the store; accepts NULL */

@@ -234,6 +234,42 @@ layout_set_codec(struct layout *l, struct cipher *c)
 
 /* --- all together ----------------------------------------------------------- */
 
+/* Sixteen bytes that only this key gives, twice. */
+static int
+make_secret(const struct cipher *c, uint8_t *secret, struct err *e)
+{
+	static const char text[2][16] = {"pail journal 1", "pail journal 2"};
+	int rc = 0;
+
+	_Static_assert(2 * CIPHER_VERIFIER_LEN == LAYOUT_SECRET, "two halves");
+	for (unsigned i = 0; rc == 0 && i < 2; i++)
+		rc = cipher_verifier(c, text[i], sizeof(text[i]),
+		    secret + i * CIPHER_VERIFIER_LEN, e);
+	return rc;
+}
+
+static int
+tell_found(struct opening *o, struct layout *l, const char *lease,
+    struct err *e)
+{
+	struct layout_identity id = {.has_uuid = o->has_desc,
+	    .size = l->info.size,
+	    .block_size = l->info.block_size,
+	    .encrypted = l->codec.cipher != NULL};
+	int rc = 0;
+
+	if (o->p->found == NULL)
+		return 0;
+	if (o->has_desc)
+		memcpy(id.uuid, o->d.uuid, sizeof(id.uuid));
+	if (id.encrypted)
+		rc = make_secret(l->codec.cipher, id.secret, e);
+	if (rc == 0)
+		rc = o->p->found(o->p->found_arg, &id, lease, e);
+	explicit_bzero(id.secret, sizeof(id.secret));
+	return rc;
+}
+
 /* Create the volume, if that is to be done, and take the lease. */
 static int
 take_possession(struct opening *o, struct layout *l, struct err *e)
@@ -253,6 +289,8 @@ take_possession(struct opening *o, struct layout *l, struct err *e)
 		rc = 0;
 	if (rc == 0 && o->create)
 		rc = s3b_create(o, l, e);
+	if (rc == 0)
+		rc = tell_found(o, l, wants_to_write(p) ? me.id : NULL, e);
 	if (rc == 0 && wants_to_write(p)) {
 		rc = p->lease == LEASE_RESUME ?
 		    lease_resume(o->s, o->prefix, &me, &l->lease, e) :
@@ -380,6 +418,12 @@ layout_open(struct store *s, const char *prefix, const char *salt_bucket,
 	}
 	free(o);
 	return rc;
+}
+
+const char *
+layout_prior_lease(const struct layout *l)
+{
+	return l->lease != NULL ? lease_prior(l->lease) : "";
 }
 
 int

@@ -22,6 +22,9 @@ struct volume {
 	struct store *store;
 	struct layout *layout;
 	struct cache *cache;
+	struct journal *journal; /* NULL: none */
+	char *journal_path;
+	bool journal_own; /* AUTO: removed when it is clean */
 	struct layout_info info;
 	struct stat_set stats;
 
@@ -34,6 +37,23 @@ struct volume {
 	struct list reads; /* op.link: wait for memory, in order */
 	uint64_t nreading, max_reading; /* blocks in READs */
 };
+
+/* journal.c */
+struct volume_journaling { /* while the volume is being opened */
+	struct volume *v;
+	const struct store_env *env;
+	const struct volume_params *p;
+	char lease[64];
+};
+/* layout_params.found */
+int vj_found(void *arg, const struct layout_identity *id, const char *lease,
+    struct err *e);
+/* The lease is ours: may what is in the journal be applied? */
+int vj_check_lease(struct volume_journaling *vj, struct err *e);
+/* The cache is there: apply it, and start. */
+int vj_recover(struct volume_journaling *vj, struct err *e);
+/* clean: all is in the store. */
+void vj_close(struct volume *v, bool clean);
 
 void volume_io_init(struct volume *v);
 void volume_io_fini(struct volume *v);

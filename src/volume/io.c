@@ -209,9 +209,16 @@ op_sync(struct op *op)
 static const char *
 verb(enum volume_op op)
 {
-	static const char *const s[] = {"read", "write", "zero", "flush"};
+	static const char *const s[] = {
+	    "read", "write", "zero", "flush", "drain"};
 
 	return s[op];
+}
+
+static bool
+is_barrier(enum volume_op op)
+{
+	return op == VOLUME_FLUSH || op == VOLUME_DRAIN;
 }
 
 static void
@@ -223,7 +230,7 @@ part_done(struct cache_req *p)
 	if (p->rc < 0 && r->rc == 0) {
 		r->rc = p->rc;
 		err_copy(&r->err, &p->err);
-		if (r->op == VOLUME_FLUSH)
+		if (is_barrier(r->op))
 			err_wrap(&r->err, r->rc, "flush");
 		else
 			err_wrap(&r->err, r->rc,
@@ -250,6 +257,7 @@ part_init(struct op *op, unsigned i, enum cache_op what)
 	p->arg = op;
 	p->done = part_done;
 	p->src = NULL;
+	p->replay = 0;
 	p->stream = op->r->stream;
 	p->cont = i > 0;
 }
@@ -286,7 +294,7 @@ count_parts(struct volume *v, struct volume_req *r)
 	const uint32_t bs = v->info.block_size;
 	uint64_t n;
 
-	if (r->op == VOLUME_FLUSH)
+	if (is_barrier(r->op))
 		return 1;
 	if (r->off > v->info.size || r->len > v->info.size - r->off) {
 		r->rc = err_set(&r->err, -EINVAL,
@@ -341,8 +349,9 @@ volume_submit(struct volume *v, struct volume_req *r)
 	op->r = r;
 	r->priv = op;
 	r->pending = (unsigned)nparts;
-	if (r->op == VOLUME_FLUSH) {
-		part_init(op, 0, CACHE_FLUSH);
+	if (is_barrier(r->op)) {
+		part_init(op, 0,
+		    r->op == VOLUME_DRAIN ? CACHE_DRAIN : CACHE_FLUSH);
 	} else if (r->op == VOLUME_ZERO) {
 		part_init(op, 0, CACHE_ZERO);
 		op->part[0].block = r->off / v->info.block_size;

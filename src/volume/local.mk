@@ -1,6 +1,7 @@
 libpail_la_SOURCES += \
 	src/volume/internal.h \
 	src/volume/io.c \
+	src/volume/journal.c \
 	src/volume/open.c \
 	src/volume/volume.h \
 	src/volume/wait.c

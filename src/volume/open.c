@@ -3,6 +3,7 @@
  * open.c: putting the stack together and taking it apart.
  *
  *	cache		volume/ talks to this
+ *	journal		journal.c
  *	layout
  *	stat, retry, limit
  *	s3, dir, mem	as the URL says
@@ -34,24 +35,43 @@ static int
 open_upper(struct volume *v, const struct store_env *env, const char *prefix,
     const char *salt_bucket, const struct volume_params *p, struct err *e)
 {
-	int rc = layout_open(v->store, prefix, salt_bucket, &p->layout,
-	    env->pool, &v->stats, &v->layout, e);
+	struct volume_journaling vj = {.v = v, .env = env, .p = p};
+	struct layout_params lp = p->layout;
+	struct cache_params cp = p->cache;
+	struct err ignored;
+	bool touched = false;
+	int rc;
 
+	lp.found = vj_found;
+	lp.found_arg = &vj;
+	rc = layout_open(v->store, prefix, salt_bucket, &lp, env->pool,
+	    &v->stats, &v->layout, e);
 	if (rc < 0)
-		return rc;
+		goto close_journal;
 	v->info = *layout_info(v->layout);
-	rc = cache_open(
-	    v->layout, v->loop, &p->cache, &v->stats, &v->cache, e);
-	if (rc < 0) {
-		struct err ignored;
-
-		/* Nothing was written, so the lease may go. */
-		layout_close(v->layout, true, &ignored);
-		v->layout = NULL;
-		return rc;
-	}
+	rc = vj_check_lease(&vj, e);
+	if (rc < 0)
+		goto close_layout;
+	cp.journal = v->journal;
+	rc = cache_open(v->layout, v->loop, &cp, &v->stats, &v->cache, e);
+	if (rc < 0)
+		goto close_layout;
 	v->max_reading = cache_max_reading(v->cache);
+	touched = v->journal != NULL;
+	rc = vj_recover(&vj, e);
+	if (rc < 0)
+		goto close_cache;
 	return 0;
+
+close_cache:
+	cache_free(v->cache);
+close_layout:
+	/* Where nothing was written the lease may go. */
+	layout_close(v->layout, !touched, &ignored);
+	v->layout = NULL;
+close_journal:
+	vj_close(v, false);
+	return rc;
 }
 
 static struct volume *
@@ -76,6 +96,7 @@ volume_free(struct volume *v)
 {
 	volume_io_fini(v);
 	store_free(v->store);
+	free(v->journal_path);
 	free(v->url);
 	free(v);
 }
@@ -164,13 +185,14 @@ volume_close(struct volume *v, bool give_up, struct err *e)
 	int rc;
 
 	if (!give_up) {
-		rc = volume_flush_wait(v, e);
+		rc = volume_drain_wait(v, e);
 		if (rc < 0)
 			return err_wrap(e, rc, "%s", v->url);
 	}
 	must(v->inflight == 0);
 	safe = !give_up || all_is_safe(v);
 	cache_free(v->cache);
+	vj_close(v, safe);
 	rc = layout_close(v->layout, safe, e);
 	if (rc < 0)
 		err_wrap(e, rc, "%s", v->url);
@@ -183,6 +205,7 @@ volume_leave(struct volume *v, struct err *e)
 {
 	must(v->inflight == 0);
 	cache_free(v->cache);
+	vj_close(v, false);
 	int rc = layout_close(v->layout, false, e);
 
 	if (rc < 0)
@@ -207,6 +230,12 @@ struct store *
 volume_store(struct volume *v)
 {
 	return v->store;
+}
+
+struct journal *
+volume_journal(struct volume *v)
+{
+	return v->journal;
 }
 
 struct stat_set *

@@ -21,6 +21,8 @@
  * that are in flight together may take effect in any order, as on a disk.
  * Everything runs on one loop.
  */
+struct journal;
+struct rdev;
 struct store;
 struct volume;
 
@@ -28,7 +30,8 @@ enum volume_op {
 	VOLUME_READ,
 	VOLUME_WRITE,
 	VOLUME_ZERO,	/* reads as zeros afterwards; objects go */
-	VOLUME_FLUSH	/* a barrier; cache.h C4 */
+	VOLUME_FLUSH,	/* a barrier; cache.h C4 */
+	VOLUME_DRAIN	/* all that was acknowledged is in the store */
 };
 
 struct volume_req {
@@ -58,9 +61,33 @@ struct volume_req {
 void volume_submit(struct volume *v, struct volume_req *r);
 void volume_req_fini(struct volume_req *r);
 
+/*
+ * Where the journal is.  It is opened before the lease is taken, and what it
+ * holds is applied before the volume is.
+ */
+enum volume_journal_mode {
+	VOLUME_JOURNAL_NONE,
+	VOLUME_JOURNAL_AUTO, /* a file of the volume's own in dir, made here
+			      * and removed by a clean close; without one if
+			      * it cannot be made */
+	VOLUME_JOURNAL_PATH  /* a file, made if there is none, or a partition */
+};
+struct volume_journal {
+	enum volume_journal_mode mode;
+	const char *path;
+	/* The state directory; NULL: none.  Whatever the mode, a journal in it
+	 * that holds unsent data of this volume is not passed over. */
+	const char *dir;
+	struct rdev *dev; /* PATH: instead of it, taken (tests) */
+	uint64_t size; /* of a file that is made; 0: 256 MiB */
+	bool salvage;  /* apply what comes before damage */
+	bool force;	  /* apply it though the lease is not known to it */
+};
+
 struct volume_params {
 	struct layout_params layout;
-	struct cache_params cache;
+	struct cache_params cache; /* journal: unused */
+	struct volume_journal journal;
 	struct store_tuning store;
 };
 void volume_params_init(struct volume_params *p);
@@ -100,6 +127,9 @@ const char *volume_url(const struct volume *v);
 uint64_t volume_size(const struct volume *v);
 uint32_t volume_block_size(const struct volume *v);
 
+/* NULL: there is none. */
+struct journal *volume_journal(struct volume *v);
+
 /* SEEK_DATA, SEEK_HOLE: the next offset >= off of that kind; -ENXIO as
  * lseek(2).  Dirty data not yet in the store counts as data. */
 int64_t volume_seek(struct volume *v, uint64_t off, bool data);
@@ -114,5 +144,6 @@ int volume_write_wait(struct volume *v, uint64_t off, const void *src,
 int volume_zero_wait(
     struct volume *v, uint64_t off, uint64_t len, struct err *e);
 int volume_flush_wait(struct volume *v, struct err *e);
+int volume_drain_wait(struct volume *v, struct err *e);
 
 #endif

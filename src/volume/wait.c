@@ -142,10 +142,10 @@ flush_done(struct volume_req *r)
 	((struct flush_wait *)r->arg)->done = true;
 }
 
-int
-volume_flush_wait(struct volume *v, struct err *e)
+static int
+barrier_wait(struct volume *v, enum volume_op op, struct err *e)
 {
-	struct flush_wait w = {.r = {.op = VOLUME_FLUSH, .done = flush_done}};
+	struct flush_wait w = {.r = {.op = op, .done = flush_done}};
 
 	w.r.arg = &w;
 	volume_submit(v, &w.r);
@@ -153,4 +153,16 @@ volume_flush_wait(struct volume *v, struct err *e)
 	if (w.r.rc < 0)
 		err_copy(e, &w.r.err);
 	return w.r.rc;
+}
+
+int
+volume_flush_wait(struct volume *v, struct err *e)
+{
+	return barrier_wait(v, VOLUME_FLUSH, e);
+}
+
+int
+volume_drain_wait(struct volume *v, struct err *e)
+{
+	return barrier_wait(v, VOLUME_DRAIN, e);
 }

@@ -1,6 +1,6 @@
 # unit tests of src/volume
 volume_unit = tests/unit/volume/model \
-	tests/unit/volume/test_crash tests/unit/volume/test_fault
+	tests/unit/volume/test_crash tests/unit/volume/test_journal tests/unit/volume/test_fault
 check_PROGRAMS += $(volume_unit)
 TESTS += $(volume_unit)
 EXTRA_DIST += tests/unit/volume/util.h
@@ -16,3 +16,7 @@ tests_unit_volume_test_fault_LDADD = $(UNIT_LIBS)
 tests_unit_volume_test_crash_SOURCES = tests/unit/volume/test_crash.c
 tests_unit_volume_test_crash_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_volume_test_crash_LDADD = $(UNIT_LIBS)
+tests_unit_volume_test_journal_SOURCES = tests/unit/volume/test_journal.c \
+	tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_volume_test_journal_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_volume_test_journal_LDADD = $(UNIT_LIBS)

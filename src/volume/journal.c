@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * journal.c: a volume's journal, from before its lease is taken to after the
+ * last block is in the store.
+ *
+ *	vj_found	which volume it is, is known: find the journal, make it
+ *			if there is none, look at what is in it, note the lease
+ *			that is about to be taken
+ *	(the lease is taken)
+ *	vj_check_lease	has anybody else written to the volume since the
+ *			journal was?  Then it is not applied
+ *	vj_recover	apply it through the cache, and begin a new epoch
+ *	vj_close	clean: nothing in it is needed
+ *
+ * A journal that holds data which the store may not have is never passed over:
+ * the volume is not opened without it, not even for reading, unless a person
+ * discards it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "base/strbuf.h"
+#include "journal/journal.h"
+#include "layout/descriptor.h"
+#include "raw/rdev.h"
+#include "volume/internal.h"
+
+#define SIZE_DEFAULT (256ull << 20)
+#define FILL (1u << 20)
+
+/* --- the file ----------------------------------------------------------------- */
+
+static int
+make_dirs(const char *dir, struct err *e)
+{
+	char *path = strdup(dir);
+	int rc = 0;
+
+	if (!path)
+		return err_errno(e, -ENOMEM, "%s", dir);
+	for (char *p = path + 1;; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+			rc = err_errno(e, -errno, "make directory %s", path);
+			break;
+		}
+		*p = c;
+		if (c == '\0')
+			break;
+	}
+	free(path);
+	return rc;
+}
+
+/* Written once, the file's extents need no metadata when they are written
+ * again: a flush is then a flush of the disk only. */
+static int
+fill(struct rdev *d, struct err *e)
+{
+	void *page;
+	int rc = 0;
+
+	if (posix_memalign(&page, 4096, FILL) != 0)
+		return err_errno(e, -ENOMEM, "%s", d->path);
+	memset(page, 0, FILL);
+	for (uint64_t at = 0; rc == 0 && at < d->bytes; at += FILL) {
+		uint64_t n = d->bytes - at < FILL ? d->bytes - at : FILL;
+
+		rc = rdev_wait(d, RDEV_WRITE, at, page, n, e);
+	}
+	if (rc == 0)
+		rc = rdev_wait(d, RDEV_FLUSH, 0, NULL, 0, e);
+	free(page);
+	return rc;
+}
+
+static int
+sync_dir_of(const char *path, struct err *e)
+{
+	char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	int fd, rc = 0;
+
+	if (!dir)
+		return err_errno(e, -ENOMEM, "%s", path);
+	if (slash)
+		slash[slash == dir] = '\0';
+	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		rc = err_errno(e, -errno, "sync directory of %s", path);
+	if (fd >= 0)
+		close(fd);
+	free(dir);
+	return rc;
+}
+
+static int
+make_file(struct volume_journaling *vj, const char *path, struct rdev **d,
+    struct err *e)
+{
+	uint64_t size = vj->p->journal.size ? vj->p->journal.size
+					    : SIZE_DEFAULT;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int rc;
+
+	if (fd < 0)
+		return err_errno(e, -errno, "make the journal %s", path);
+	rc = -posix_fallocate(fd, 0, (off_t)size);
+	close(fd);
+	if (rc < 0)
+		err_errno(e, rc, "make the journal %s: %" PRIu64 " bytes",
+		    path, size);
+	*d = NULL;
+	if (rc == 0)
+		rc = rdev_open(
+		    vj->env->loop, vj->env->fileio, path, false, d, e);
+	if (rc == 0)
+		rc = fill(*d, e);
+	if (rc == 0)
+		rc = sync_dir_of(path, e);
+	if (rc < 0) {
+		rdev_close(*d);
+		unlink(path);
+	}
+	return rc;
+}
+
+/* --- what must not be passed over ---------------------------------------------- */
+
+static int
+refuse_unsent(const char *path, const struct journal_found *f, struct err *e)
+{
+	if (f->verdict == JOURNAL_DAMAGED)
+		return err_set(e, -EBUSY,
+		    "the journal %s of this volume is damaged (%s), and holds "
+		    "data that the store may not have; 'pail journal status "
+		    "%s' says more", path, f->what, path);
+	return err_set(e, -EBUSY,
+	    "the journal %s holds %" PRIu64 " changes of this volume (%" PRIu64
+	    " bytes) that the store may not have: mount with it, or run 'pail "
+	    "journal replay %s', or give them up by 'pail journal discard %s'",
+	    path, f->ops, f->bytes, path, path);
+}
+
+/* A journal that will not be used: is there anything in it of this volume? */
+static int
+check_unused(struct volume_journaling *vj, const char *path,
+    const struct layout_identity *id, struct err *e)
+{
+	struct journal_found *f;
+	struct rdev *d;
+	int rc;
+
+	if (access(path, F_OK) < 0)
+		return 0;
+	rc = rdev_open(vj->env->loop, vj->env->fileio, path, true, &d, e);
+	if (rc == -EBUSY) /* somebody uses it: the lease will say who */
+		return 0;
+	if (rc < 0)
+		return err_wrap(e, rc, "the journal of this volume");
+	f = malloc(sizeof(*f));
+	rc = f ? journal_look(d, f, e) : -ENOMEM;
+	if (rc == -ENOENT)
+		rc = 0;
+	else if (rc == 0 && memcmp(f->super.uuid, id->uuid, 16) == 0 &&
+	    f->verdict != JOURNAL_EMPTY)
+		rc = refuse_unsent(path, f, e);
+	free(f);
+	rdev_close(d);
+	return rc;
+}
+
+/* --- finding it ------------------------------------------------------------------- */
+
+static void
+id_of(struct journal_id *jid, const struct volume_journaling *vj,
+    const struct layout_identity *id, char *host, size_t cap)
+{
+	*jid = (struct journal_id){.volume_size = id->size,
+	    .block_size = id->block_size, .encrypted = id->encrypted,
+	    .url = vj->v->url, .host = host};
+	memcpy(jid->uuid, id->uuid, 16);
+	memcpy(jid->secret, id->secret, sizeof(jid->secret));
+	if (gethostname(host, cap) < 0)
+		host[0] = '\0';
+	host[cap - 1] = '\0';
+}
+
+static int
+open_journal(struct volume_journaling *vj, const char *path,
+    const struct layout_identity *id, struct err *e)
+{
+	const struct volume_journal *p = &vj->p->journal;
+	struct journal_id jid;
+	char host[JOURNAL_HOST_MAX];
+	struct rdev *d = p->dev;
+	int rc = 0;
+
+	id_of(&jid, vj, id, host, sizeof(host));
+	if (!d && access(path, F_OK) < 0 && errno == ENOENT)
+		rc = make_file(vj, path, &d, e);
+	else if (!d)
+		rc = rdev_open(
+		    vj->env->loop, vj->env->fileio, path, false, &d, e);
+	if (rc < 0)
+		return rc;
+	rc = journal_open(d, &jid, p->salvage, &vj->v->journal, e);
+	if (rc == -ENOENT) { /* blank */
+		rc = journal_format(d, &jid, e);
+		if (rc == 0)
+			rc = journal_open(
+			    d, &jid, p->salvage, &vj->v->journal, e);
+	}
+	explicit_bzero(jid.secret, sizeof(jid.secret));
+	if (rc < 0) {
+		rdev_close(d);
+		return rc;
+	}
+	return journal_announce(vj->v->journal, vj->lease, e);
+}
+
+/* The default one: without it, rather than not at all, if it cannot be made; but
+ * one that is there is not passed over. */
+static int
+open_auto(struct volume_journaling *vj, const char *path,
+    const struct layout_identity *id, struct err *e)
+{
+	bool there = access(path, F_OK) == 0;
+	int rc = there ? 0 : make_dirs(vj->p->journal.dir, e);
+
+	if (rc == 0)
+		rc = open_journal(vj, path, id, e);
+	if (rc == 0 || there || access(path, F_OK) == 0)
+		return rc;
+	log_warn("%s: no journal, so that each flush waits for the store: %s",
+	    vj->v->url, err_text(e));
+	err_clear(e);
+	return 0;
+}
+
+static int
+default_path(const struct volume_journaling *vj,
+    const struct layout_identity *id, char **out, struct err *e)
+{
+	struct strbuf b = STRBUF_INIT;
+	char uuid[UUID_TEXT_LEN + 1];
+
+	*out = NULL;
+	if (!vj->p->journal.dir || !id->has_uuid)
+		return 0;
+	uuid_format(id->uuid, uuid);
+	strbuf_printf(&b, "%s/%s.journal", vj->p->journal.dir, uuid);
+	*out = strbuf_take(&b);
+	return *out ? 0 : err_errno(e, -ENOMEM, "the journal's name");
+}
+
+int
+vj_found(void *arg, const struct layout_identity *id, const char *lease,
+    struct err *e)
+{
+	struct volume_journaling *vj = arg;
+	const struct volume_journal *p = &vj->p->journal;
+	struct volume *v = vj->v;
+	char *own = NULL;
+	bool use_own;
+	int rc;
+
+	vj_close(v, false); /* of an attempt before */
+	if (!lease && vj->p->layout.lease != LEASE_READER)
+		return 0; /* only looking at what the store has */
+	rc = default_path(vj, id, &own, e);
+	use_own = own && lease && p->mode == VOLUME_JOURNAL_AUTO;
+	if (rc == 0 && own && !use_own &&
+	    !(p->path && strcmp(p->path, own) == 0))
+		rc = check_unused(vj, own, id, e);
+	if (rc == 0 && !lease && p->path && id->has_uuid)
+		rc = check_unused(vj, p->path, id, e);
+	if (rc < 0 || !lease || p->mode == VOLUME_JOURNAL_NONE ||
+	    (p->mode == VOLUME_JOURNAL_AUTO && !use_own)) {
+		free(own);
+		return rc;
+	}
+	snprintf(vj->lease, sizeof(vj->lease), "%s", lease);
+	if (use_own) {
+		v->journal_own = true;
+		v->journal_path = own;
+		return open_auto(vj, own, id, e);
+	}
+	free(own);
+	v->journal_own = false;
+	if (!id->has_uuid)
+		return err_set(e, -EOPNOTSUPP,
+		    "%s: the volume has no UUID (it is s3backer's own format), "
+		    "so no journal can tell that it belongs to it; use "
+		    "--journal none", v->url);
+	v->journal_path = strdup(p->path ? p->path : p->dev->path);
+	if (!v->journal_path)
+		return err_errno(e, -ENOMEM, "journal");
+	return open_journal(vj, v->journal_path, id, e);
+}
+
+/* --- applying it -------------------------------------------------------------------- */
+
+int
+vj_check_lease(struct volume_journaling *vj, struct err *e)
+{
+	struct volume *v = vj->v;
+	const char *prior = layout_prior_lease(v->layout);
+	const struct journal_found *f;
+
+	if (!v->journal)
+		return 0;
+	f = journal_found(v->journal);
+	if (f->ops == 0 || vj->p->journal.force ||
+	    (prior[0] != '\0' && journal_knows_lease(v->journal, prior)))
+		return 0;
+	return err_set(e, -ESTALE,
+	    "the journal %s holds %" PRIu64 " changes that the store may not "
+	    "have, but the volume's lease %s: somebody else may have written "
+	    "to it. 'pail journal replay --force %s' applies them all the "
+	    "same (right if nobody has), 'pail journal discard %s' gives them "
+	    "up", v->journal_path, f->ops,
+	    prior[0] != '\0' ? "has passed to others since"
+			     : "was removed meanwhile",
+	    v->journal_path, v->journal_path);
+}
+
+struct replaying {
+	struct volume *v;
+	struct cache_req r;
+	bool done;
+};
+
+static void
+replayed(struct cache_req *r)
+{
+	((struct replaying *)r->arg)->done = true;
+}
+
+static int
+replay(void *arg, uint64_t op, uint64_t off, uint64_t len, const void *data,
+    struct err *e)
+{
+	struct replaying *p = arg;
+	const uint32_t bs = p->v->info.block_size;
+
+	if (off > p->v->info.size || len > p->v->info.size - off || op == 0 ||
+	    (data && off % bs + len > bs))
+		return err_set(e, -EBADMSG,
+		    "operation %" PRIu64 " (%" PRIu64 " bytes at %" PRIu64
+		    ") does not fit into the volume", op, len, off);
+	p->done = false;
+	p->r = (struct cache_req){.op = data ? CACHE_WRITE : CACHE_ZERO,
+	    .block = off / bs, .off = (uint32_t)(off % bs), .len = len,
+	    .src = data, .replay = op, .done = replayed, .arg = p};
+	cache_submit(p->v->cache, &p->r);
+	must(loop_run_until(p->v->loop, &p->done) == 0);
+	if (p->r.rc < 0)
+		err_copy(e, &p->r.err);
+	return p->r.rc;
+}
+
+static int
+apply(struct volume_journaling *vj, struct err *e)
+{
+	struct volume *v = vj->v;
+	const struct journal_found *f = journal_found(v->journal);
+	struct replaying p = {.v = v};
+	int64_t begun = clock_mono_ns();
+	int rc;
+
+	if (f->ops > 0)
+		log_info("%s: the journal %s has %" PRIu64 " changes (%" PRIu64
+			 " bytes) that the store may not have: applying them",
+		    v->url, v->journal_path, f->ops, f->bytes);
+	rc = journal_apply(v->journal, replay, &p, e);
+	if (rc < 0)
+		return err_wrap(e, rc, "applying the journal %s",
+		    v->journal_path);
+	if (f->ops > 0)
+		log_info("%s: applied in %.2f s; they are on their way to the "
+			 "store", v->url,
+		    (double)(clock_mono_ns() - begun) / NS_PER_S);
+	return 0;
+}
+
+int
+vj_recover(struct volume_journaling *vj, struct err *e)
+{
+	struct volume *v = vj->v;
+	int rc = 0;
+
+	if (!v->journal)
+		return 0;
+	if (journal_needs_reset(v->journal)) {
+		rc = apply(vj, e);
+		if (rc == 0)
+			rc = volume_drain_wait(v, e);
+		if (rc == 0)
+			rc = journal_reset(v->journal, e);
+		if (rc == 0)
+			rc = journal_start(v->journal, vj->lease, e);
+	} else {
+		rc = journal_start(v->journal, vj->lease, e);
+		if (rc == 0)
+			rc = apply(vj, e);
+	}
+	if (rc == 0)
+		cache_replayed(v->cache);
+	return rc;
+}
+
+void
+vj_close(struct volume *v, bool clean)
+{
+	struct err e = ERR_INIT;
+
+	if (v->journal && journal_close(v->journal, clean, &e) < 0)
+		log_warn("%s: the journal %s could not be closed: %s; all of "
+			 "the volume is in the store, so 'pail journal discard "
+			 "%s' loses nothing",
+		    v->url, v->journal_path, err_text(&e), v->journal_path);
+	else if (v->journal && clean && v->journal_own &&
+	    unlink(v->journal_path) < 0)
+		log_warn("remove the journal %s: %s", v->journal_path,
+		    strerror(errno));
+	v->journal = NULL;
+	free(v->journal_path);
+	v->journal_path = NULL;
+}
