@@ -18,6 +18,7 @@ libpailcli_la_SOURCES = src/cli/cli.h \
 	src/cli/store.c src/cli/store.h src/cli/store_create.c \
 	src/cli/store_ask.c src/cli/store_ask.h \
 	src/cli/store_check.c src/cli/store_erase.c src/cli/store_list.c \
+	src/cli/store_member.c \
 	src/cli/store_object.c src/cli/store_scrub.c src/cli/store_status.c \
 	src/cli/table.c src/cli/table.h \
 	src/cli/tool.c src/cli/tool.h \

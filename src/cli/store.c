@@ -26,6 +26,9 @@ static const struct {
     {"create", "make a store of devices or image files", store_create_run},
     {"status", "members, space, errors", store_status_run},
     {"scrub", "read everything, mend what is damaged", store_scrub_run},
+    {"offline", "take a member out", store_offline_run},
+    {"online", "bring a member back", store_online_run},
+    {"replace", "put a device in a member's place", store_replace_run},
     {"check", "verify every structure, change nothing", store_check_run},
     {"list", "the objects in a store", store_list_run},
     {"get", "read an object", store_get_run},
@@ -64,8 +67,8 @@ run(int argc, char **argv)
 
 	if (argc < 2)
 		return cli_usage("store", "say what: create, status, scrub, "
-					  "check, list, get, put, delete or "
-					  "erase");
+					  "offline, online, replace, check, "
+					  "list, get, put, delete or erase");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return help(stdout);
 	for (size_t i = 0; i < NWHATS; i++) {

@@ -21,6 +21,9 @@ int store_list_run(int argc, char **argv);
 int store_get_run(int argc, char **argv);
 int store_put_run(int argc, char **argv);
 int store_delete_run(int argc, char **argv);
+int store_offline_run(int argc, char **argv);
+int store_online_run(int argc, char **argv);
+int store_replace_run(int argc, char **argv);
 int store_check_run(int argc, char **argv);
 int store_erase_run(int argc, char **argv);
 

@@ -205,7 +205,13 @@ ask_ourselves(struct asking *a, const struct store_question *q)
 			      .done = done,
 			      .arg = a}};
 	struct err e = ERR_INIT;
-	int rc = store_pool_open(
+	int rc;
+
+	if (q->n == 0)
+		return err_set(&t->err, -EINVAL,
+		    "no process has the store open: name its other members as "
+		    "well, before this one");
+	rc = store_pool_open(
 	    t, q->n, q->names, q->read_only, &l.cmd.pool);
 
 	if (rc < 0)

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "raw/format.h"
 #include "raw/pool.h"
+#include "raw/rdev.h"
 
 #define SAY_EVERY (100 * NS_PER_MS)
 
@@ -88,6 +89,8 @@ state_word(const struct pool_member_status *m)
 {
 	if (m->state == RAW_MEMBER_FAULTED)
 		return "faulted";
+	if (m->state == RAW_MEMBER_OFFLINE)
+		return "offline";
 	if (!m->here)
 		return "missing";
 	return m->state == RAW_MEMBER_ONLINE   ? "online"
@@ -201,12 +204,146 @@ do_scrub(struct store_cmd *c, const json_t *question)
 		end(c, NULL);
 }
 
+/* --- members -------------------------------------------------------------------- */
+
+static json_t *
+change_json(const struct store_cmd *c)
+{
+	struct pool_status s;
+
+	pool_get_status(c->pool, &s);
+	return json_pack("{s:i, s:s, s:s, s:I}", "column",
+	    (int)c->change.column, "state",
+	    state_word(&s.member[c->change.column]), "health",
+	    pool_health_word(s.health), "objects_lost",
+	    (json_int_t)s.rebuild.lost);
+}
+
+static void
+look(struct loop_timer *t)
+{
+	struct store_cmd *c = container_of(t, struct store_cmd, look);
+	struct pool_status s;
+
+	pool_get_status(c->pool, &s);
+	if (s.rebuild.active)
+		say_progress(
+		    c, s.rebuild.bytes_done, s.rebuild.bytes_total);
+	/* Without memory for it there is no progress to see, no more. */
+	(void)loop_timer_set(c->loop, t, loop_now(c->loop) + 2 * SAY_EVERY);
+}
+
+static void
+rebuilt(struct pool_rebuild_wait *w, int rc)
+{
+	struct store_cmd *c = w->arg;
+
+	c->waiting = false;
+	loop_timer_cancel(&c->look);
+	if (rc < 0)
+		err_errno(&c->err, rc, "rebuild");
+	end(c, rc < 0 ? NULL : change_json(c));
+}
+
+static void
+changed(struct pool_change *change)
+{
+	struct store_cmd *c = change->arg;
+
+	if (change->rc < 0)
+		err_set(&c->err, change->rc, "%s", err_text(&change->err));
+	if (change->rc < 0 || !c->wait || c->cancelled) {
+		end(c, change->rc < 0 ? NULL : change_json(c));
+		return;
+	}
+	c->waiting = true;
+	c->rebuild = (struct pool_rebuild_wait){.done = rebuilt, .arg = c};
+	c->look.fire = look;
+	pool_rebuild_wait(c->pool, &c->rebuild);
+	look(&c->look);
+}
+
+static bool
+asks(const json_t *question, const char *what)
+{
+	return json_is_true(json_object_get(question, what));
+}
+
+static const char *
+text(struct store_cmd *c, const json_t *question, const char *name)
+{
+	const char *s = json_string_value(json_object_get(question, name));
+
+	if (s == NULL)
+		err_set(&c->err, -EINVAL, "the question lacks \"%s\"", name);
+	return s;
+}
+
+static int
+find_member(struct store_cmd *c, const json_t *question, unsigned *column)
+{
+	const char *name = text(c, question, "member");
+
+	return name == NULL
+	    ? -EINVAL
+	    : pool_member_find(c->pool, name, column, &c->err);
+}
+
+static int
+open_device(struct store_cmd *c, const json_t *question, struct rdev **dev)
+{
+	const char *path = text(c, question, "path");
+
+	return path == NULL
+	    ? -EINVAL
+	    : rdev_open(c->loop, c->fileio, path, false, dev, &c->err);
+}
+
+static void
+do_offline(struct store_cmd *c, const json_t *question)
+{
+	unsigned column;
+
+	if (find_member(c, question, &column) < 0)
+		end(c, NULL);
+	else
+		pool_member_offline(c->pool, &c->change, column,
+		    asks(question, "force"));
+}
+
+static void
+do_online(struct store_cmd *c, const json_t *question)
+{
+	struct rdev *dev;
+
+	if (open_device(c, question, &dev) < 0)
+		end(c, NULL);
+	else
+		pool_member_online(
+		    c->pool, &c->change, dev, asks(question, "force"));
+}
+
+static void
+do_replace(struct store_cmd *c, const json_t *question)
+{
+	struct rdev *dev;
+	unsigned column;
+
+	if (find_member(c, question, &column) < 0 ||
+	    open_device(c, question, &dev) < 0)
+		end(c, NULL);
+	else
+		pool_member_replace(c->pool, &c->change, column, dev,
+		    asks(question, "force"));
+}
+
 /* --- dispatch ------------------------------------------------------------------ */
 
 static const struct {
 	const char *name;
 	void (*run)(struct store_cmd *c, const json_t *question);
-} questions[] = {{"status", do_status}, {"scrub", do_scrub}};
+} questions[] = {{"status", do_status}, {"scrub", do_scrub},
+    {"offline", do_offline}, {"online", do_online}, {"replace", do_replace}};
 
 void
 store_cmd_start(struct store_cmd *c, const json_t *question)
@@ -217,7 +354,10 @@ store_cmd_start(struct store_cmd *c, const json_t *question)
 	c->result = NULL;
 	c->scrub = NULL;
 	c->said_ns = 0;
-	c->cancelled = false;
+	c->cancelled = c->waiting = false;
+	c->wait = asks(question, "wait");
+	c->look = (struct loop_timer){0};
+	c->change = (struct pool_change){.done = changed, .arg = c};
 	err_clear(&c->err);
 	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
 		if (what != NULL && strcmp(what, questions[i].name) == 0) {
@@ -237,4 +377,11 @@ store_cmd_cancel(struct store_cmd *c)
 	c->cancelled = true;
 	if (c->scrub != NULL)
 		scrub_stop(c->scrub);
+	if (!c->waiting)
+		return;
+	/* What was begun goes on without anybody who waits. */
+	c->waiting = false;
+	pool_rebuild_unwait(c->pool, &c->rebuild);
+	loop_timer_cancel(&c->look);
+	end(c, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "loop/loop.h"
+#include "raw/repair.h"
 #include "raw/scrub.h"
 
 /*
@@ -18,6 +19,13 @@
  *
  *	{"do": "status"}
  *	{"do": "scrub"}
+ *	{"do": "offline", "member": NAME, "force": BOOL}
+ *	{"do": "online", "path": PATH, "force": BOOL, "wait": BOOL}
+ *	{"do": "replace", "member": NAME, "path": PATH, "force": BOOL,
+ *	 "wait": BOOL}
+ *
+ * NAME is as for pool_member_find; wait: until nothing is rebuilt any more.
+ * Who asks for a replacement has looked at what is on PATH: that may take long.
  *
  * The answer is lines, one JSON object each: any number of
  *
@@ -49,6 +57,10 @@ struct store_cmd {
 	struct err err;
 	struct loop_task task;
 	struct scrub *scrub;
+	struct pool_change change;
+	struct pool_rebuild_wait rebuild;
+	struct loop_timer look; /* how far the rebuild is */
+	bool wait, waiting;
 	int64_t said_ns;
 	bool cancelled;
 };

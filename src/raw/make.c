@@ -117,22 +117,28 @@ probe(const char *path, struct err *e)
 	return rc == 1 ? 0 : e->rc;
 }
 
-/* Our own superblock, which libblkid does not know. */
-static int
-look_for_pool(struct rdev *d, struct err *e)
+int
+raw_look(const char *path, struct err *e)
 {
-	uint8_t *sector = aligned_alloc(RAW_SECTOR, RAW_SECTOR);
-	int rc;
+	uint8_t sector[RAW_SECTOR];
+	int rc = probe(path, e), fd;
+	ssize_t n;
 
-	if (!sector)
-		return err_errno(e, -ENOMEM, "look at %s", d->path);
-	rc = rdev_wait(d, RDEV_READ, 0, sector, RAW_SECTOR, e);
-	if (rc == 0 && raw_super_looks_like(sector))
+	if (rc < 0)
+		return rc;
+	/* Our own superblock, which libblkid does not know. */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, -errno, "open %s", path);
+	n = pread(fd, sector, sizeof(sector), 0);
+	if (n < 0)
+		rc = err_errno(e, -errno, "read %s", path);
+	close(fd);
+	if (n == (ssize_t)sizeof(sector) && raw_super_looks_like(sector))
 		rc = err_set(e, -EEXIST,
 		    "%s is a member of a pool already. Nothing was changed. If "
 		    "that pool may be lost: --force",
-		    d->path);
-	free(sector);
+		    path);
 	return rc;
 }
 
@@ -215,11 +221,9 @@ raw_make(struct loop *l, struct fileio *io, char *const *paths,
 
 	for (unsigned i = 0; i < npaths && rc == 0; i++) {
 		if (!p->force && !(made & (1ull << i)))
-			rc = probe(paths[i], e);
+			rc = raw_look(paths[i], e);
 		if (rc == 0)
 			rc = rdev_open(l, io, paths[i], false, &devs[i], e);
-		if (rc == 0 && !p->force)
-			rc = look_for_pool(devs[i], e);
 	}
 	if (rc == 0)
 		rc = pool_create(devs, npaths, &cp, e);
