@@ -183,6 +183,11 @@ ask(struct member_verb *v, const char *also, const char *title,
 	json_t *r;
 	int rc = store_ask(t, &q, &r);
 
+	if (rc == -EPERM) {
+		fprintf(stderr, "pail %s: %s\n", t->usage->verb,
+		    err_text(&t->err));
+		return CLI_REFUSED;
+	}
 	if (rc < 0)
 		return rc;
 	lost = (long long)json_integer_value(

@@ -250,8 +250,10 @@ changed(struct pool_change *change)
 {
 	struct store_cmd *c = change->arg;
 
+	/* Busy is what somebody else has open: this one may be forced. */
 	if (change->rc < 0)
-		err_set(&c->err, change->rc, "%s", err_text(&change->err));
+		err_set(&c->err, change->rc == -EBUSY ? -EPERM : change->rc,
+		    "%s", err_text(&change->err));
 	if (change->rc < 0 || !c->wait || c->cancelled) {
 		end(c, change->rc < 0 ? NULL : change_json(c));
 		return;
