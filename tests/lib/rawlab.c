@@ -429,6 +429,26 @@ lab_checkpoint(struct lab *lab)
 	return w.rc;
 }
 
+struct idle {
+	struct loop_timer timer;
+	bool done;
+};
+
+static void
+idle_over(struct loop_timer *t)
+{
+	container_of(t, struct idle, timer)->done = true;
+}
+
+void
+lab_idle(struct lab *lab, int64_t ns)
+{
+	struct idle i = {.timer.fire = idle_over};
+
+	must(loop_timer_set(lab->loop, &i.timer, loop_now(lab->loop) + ns) == 0);
+	lab_check(loop_run_until(lab->loop, &i.done) == 0);
+}
+
 /* --- comparing --------------------------------------------------------------------------- */
 
 static int

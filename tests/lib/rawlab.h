@@ -109,6 +109,9 @@ int lab_batch(struct lab *lab, const unsigned *key,
 int lab_sync(struct lab *lab);
 int lab_checkpoint(struct lab *lab);
 
+/* Nothing is asked of it for so long. */
+void lab_idle(struct lab *lab, int64_t ns);
+
 /* Is what the pool has under key i equal to o, with its metadata?  -EIO or
  * another error of the GET; 0: yes; 1: no. */
 int lab_compare(struct lab *lab, unsigned key, const struct lab_object *o);

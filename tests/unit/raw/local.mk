@@ -1,6 +1,7 @@
 # unit tests of src/raw
 raw_tests = \
 	tests/unit/raw/test_crash \
+	tests/unit/raw/test_damage \
 	tests/unit/raw/test_ec \
 	tests/unit/raw/test_full \
 	tests/unit/raw/test_index \
@@ -55,3 +56,7 @@ tests_unit_raw_test_full_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_rdev_SOURCES = tests/unit/raw/test_rdev.c
 tests_unit_raw_test_rdev_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_rdev_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_damage_SOURCES = tests/unit/raw/test_damage.c $(RAWLAB)
+tests_unit_raw_test_damage_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_damage_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_damage_LDADD = $(UNIT_LIBS)

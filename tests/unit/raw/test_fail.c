@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The n'th allocation and the n'th request to a device fail, n = 1, 2, ... until
+ * nothing is left to fail: while a pool is opened, while objects are put, read,
+ * deleted, synced, while a checkpoint is made and the pool is closed.
+ *
+ * Whatever fails: it is said, nothing leaks, what was acknowledged is there
+ * afterwards, what was not is there in its old or its new version, and the next
+ * opening finds every sector either used once or free.  With parity a member
+ * that fails is not even noticed by who puts and gets.
+ */
+#include <setjmp.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/must.h"
+#include "lib/fault.h"
+#include "lib/rawlab.h"
+#include "raw/rdev.h"
+
+static const struct {
+	unsigned k, m;
+} profiles[] = {{1, 0}, {1, 1}, {2, 1}};
+#define NPROFILES 3
+
+struct world {
+	struct lab lab;
+	struct simimage *image[RAW_MAX_MEMBERS];
+	struct lab_object before[LAB_NKEYS], acked[LAB_NKEYS],
+	    tried[LAB_NKEYS];
+	uint64_t version;
+	int first; /* the first error of the session, or 0 */
+};
+
+static void
+world_init(struct world *w, unsigned pr, const char *test)
+{
+	memset(w, 0, sizeof(*w));
+	lab_reproduce("tests/unit/raw/test_fail (%s, %u+%u)", test,
+	    profiles[pr].k, profiles[pr].m);
+	lab_init(&w->lab,
+	    &(struct lab_params){.k = profiles[pr].k,
+		.m = profiles[pr].m,
+		.seed = 9,
+		.disk_bytes = 27u << 20});
+	lab_must_open(&w->lab);
+	for (unsigned i = 0; i < 6; i++) {
+		w->before[i] =
+		    (struct lab_object){++w->version, 3000 + 3000 * i, 2};
+		lab_check(lab_put(&w->lab, i, &w->before[i]) == 0);
+	}
+	lab_check(lab_checkpoint(&w->lab) == 0);
+	w->before[6] = (struct lab_object){++w->version, 9000, 1};
+	lab_check(lab_put(&w->lab, 6, &w->before[6]) == 0);
+	lab_check(lab_sync(&w->lab) == 0);
+	lab_kill(&w->lab);
+	for (unsigned c = 0; c < w->lab.n; c++) {
+		simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
+		w->image[c] = simdisk_save(w->lab.disk[c]);
+	}
+}
+
+static void
+world_fini(struct world *w)
+{
+	for (unsigned c = 0; c < w->lab.n; c++)
+		simimage_free(w->image[c]);
+	lab_fini(&w->lab);
+	free(w);
+}
+
+static void
+note(struct world *w, int rc)
+{
+	if (w->first == 0)
+		w->first = rc;
+}
+
+static void
+write_some(struct world *w, enum pool_op op, const unsigned *key,
+    const struct lab_object *obj, unsigned n)
+{
+	struct lab_op *o = lab_begin(&w->lab, op, key, obj, n);
+	int rc = lab_wait(o);
+
+	if (rc < 0 && !err_text(&o->req.err)[0])
+		lab_fail("%s without a sentence", strerror(-rc));
+	lab_op_free(o);
+	for (unsigned i = 0; i < n; i++) {
+		w->tried[key[i]] = obj[i];
+		if (rc == 0)
+			w->acked[key[i]] = obj[i];
+	}
+	note(w, rc);
+}
+
+static void
+session(struct world *w)
+{
+	unsigned key[3] = {1, 8, 2};
+	struct lab_object obj[3] = {{100, 50000, 0}, {101, 10, 2}, {0}};
+	struct err e = ERR_INIT;
+	int rc;
+
+	w->first = 0;
+	memcpy(w->acked, w->before, sizeof(w->acked));
+	memcpy(w->tried, w->before, sizeof(w->tried));
+	rc = lab_open(&w->lab, ~0u, false, &e);
+	if (rc < 0) {
+		if (!err_text(&e)[0])
+			lab_fail("open fails without a sentence");
+		note(w, rc);
+		return;
+	}
+	write_some(w, POOL_PUT, key, obj, 1);
+	write_some(w, POOL_BATCH, key, obj, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		rc = lab_compare(&w->lab, 3 + i, &w->acked[3 + i]);
+		lab_check(rc <= 0);
+		note(w, rc);
+	}
+	key[0] = 3;
+	obj[0].version = 0;
+	write_some(w, POOL_DELETE, key, obj, 1);
+	note(w, lab_sync(&w->lab));
+	rc = lab_checkpoint(&w->lab);
+	note(w, rc);
+	key[0] = 10;
+	obj[0] = (struct lab_object){103, 4096, 0};
+	write_some(w, POOL_PUT, key, obj, 1);
+	note(w, pool_close(w->lab.pool, &e));
+	w->lab.pool = NULL;
+}
+
+static void
+aftermath(struct world *w, const char *what, unsigned n)
+{
+	struct lab_object model[LAB_NKEYS];
+
+	for (unsigned c = 0; c < w->lab.n; c++) {
+		memset(simdisk_faults(w->lab.disk[c]), 0,
+		    sizeof(struct simdisk_faults));
+		simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
+	}
+	lab_must_open(&w->lab);
+	for (unsigned i = 0; i < LAB_NKEYS; i++) {
+		model[i] = w->acked[i];
+		if (lab_compare(&w->lab, i, &model[i]) == 0)
+			continue;
+		model[i] = w->tried[i];
+		if (lab_compare(&w->lab, i, &model[i]) != 0)
+			lab_fail("%s %u failed: key %u is neither as it was "
+				 "nor as it should be",
+			    what, n, i);
+	}
+	lab_compare_all(&w->lab, model, what);
+	lab_check_space(&w->lab, model);
+	lab_must_close(&w->lab);
+}
+
+static void
+restore(struct world *w)
+{
+	for (unsigned c = 0; c < w->lab.n; c++)
+		simdisk_load(w->lab.disk[c], w->image[c]);
+}
+
+static void
+test_allocations(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr += 2) {
+		struct world *w = calloc(1, sizeof(*w));
+		unsigned n = 0, said = 0, without = 0;
+		bool hit = true;
+
+		must(w);
+		world_init(w, pr, "malloc");
+		while (hit) {
+			restore(w);
+			fault_malloc_arm(++n);
+			session(w);
+			hit = fault_hit();
+			fault_malloc_arm(0);
+			if (w->lab.pool)
+				lab_kill(&w->lab);
+			if (!hit && w->first != 0)
+				lab_fail("nothing failed, but %s",
+				    strerror(-w->first));
+			if (w->first != 0 && w->first != -ENOMEM &&
+			    w->first != -EROFS)
+				lab_fail("allocation %u failed: %s", n,
+				    strerror(-w->first));
+			said += w->first != 0;
+			without += hit && w->first == 0;
+			aftermath(w, "allocation", n);
+		}
+		print_message("%u+%u: %u allocations failed, %u were said, "
+			      "the others did not matter\n",
+		    profiles[pr].k, profiles[pr].m, n - 1, said);
+		lab_check(said > 0 && said + without == n - 1);
+		world_fini(w);
+	}
+}
+
+static void
+fail_requests(unsigned pr, unsigned ops, int error, const char *what)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct simdisk_faults *f;
+	unsigned n = 0, said = 0;
+	bool hit = true;
+
+	must(w);
+	world_init(w, pr, what);
+	f = simdisk_faults(w->lab.disk[0]);
+	while (hit) {
+		restore(w);
+		f->fail_nth = ++n;
+		f->fail_ops = ops;
+		f->fail_error = error;
+		session(w);
+		hit = f->fail_nth == 0;
+		if (!hit && w->first != 0)
+			lab_fail("nothing failed, but %s", strerror(-w->first));
+		/* One member may always fail where there is parity. */
+		if (w->first != 0 && w->lab.m > 0)
+			lab_fail("%s %u failed on one member: %s", what, n,
+			    strerror(-w->first));
+		if (hit && w->lab.m == 0 && w->first == 0 &&
+		    ops != 1u << RDEV_READ)
+			lab_fail("%s %u failed, and nobody was told", what, n);
+		said += w->first != 0;
+		aftermath(w, what, n);
+	}
+	print_message("%u+%u: %u of these failed: %s (%s); %u were said\n",
+	    profiles[pr].k, profiles[pr].m, n - 1, what, strerror(-error),
+	    said);
+	lab_check(n > 3);
+	world_fini(w);
+}
+
+static void
+test_requests(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr++) {
+		fail_requests(pr, 1u << RDEV_WRITE, -EIO, "write");
+		fail_requests(pr, 1u << RDEV_WRITE, -ENOSPC, "write");
+		fail_requests(pr, 1u << RDEV_FLUSH, -EIO, "flush");
+		fail_requests(pr, 1u << RDEV_READ, -EIO, "read");
+		fail_requests(pr, 1u << RDEV_READ, -ENOMEM, "read");
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_allocations),
+	    cmocka_unit_test(test_requests),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
