@@ -100,7 +100,8 @@ struct recover_tail {
 	struct recover_damaged {
 		char *key;
 		uint64_t seq;
-		bool lost; /* not only damaged */
+		bool lost;   /* not only damaged */
+		bool unread; /* ... but may be there, if it could be read */
 	} *d;
 	size_t n, room, nlost;
 };

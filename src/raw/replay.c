@@ -90,11 +90,14 @@ continues(const struct cursor *c, const struct raw_record *r)
 
 /*
  * The next record of the chain, from whatever member has it.  1: found, its
- * bytes are in the window; 0: the chain ends here.
+ * bytes are in the window; 0: the chain ends here; -EIO: no member could be
+ * read, so nobody knows (what is durable is on every member).
  */
 static int
 next_record(struct cursor *c, struct raw_record *r, const uint8_t **bytes)
 {
+	bool seen = false;
+
 	if (c->window_pos != UINT64_MAX && c->pos >= c->window_pos &&
 	    c->pos < c->window_pos + WINDOW / RAW_SECTOR &&
 	    record_at(c, c->pos, r, bytes) && continues(c, r))
@@ -108,10 +111,11 @@ next_record(struct cursor *c, struct raw_record *r, const uint8_t **bytes)
 			log_warn("log: %s", err_text(&e));
 			continue;
 		}
+		seen = true;
 		if (record_at(c, c->pos, r, bytes) && continues(c, r))
 			goto found;
 	}
-	return 0;
+	return seen ? 0 : -EIO;
 found:
 	c->pos += r->sectors;
 	c->seq++;
@@ -145,18 +149,21 @@ looks_like(const struct cursor *c, uint64_t pos, struct raw_record *r)
 /*
  * Behind the end of the chain: does any record that is good in itself know that
  * the missing one was durable?  All that is left of the ring is looked at.
+ * -EIO: it could be read on no member.
  */
-static void
+static int
 look_behind(struct cursor *c)
 {
+	bool seen = false;
 	struct pool *p = c->p;
 	uint64_t end = p->super.log_pos + p->super.log_sectors;
 	uint64_t room = WINDOW / RAW_SECTOR;
 
 	for (unsigned m = 0; m < p->n; m++) {
+		uint64_t pos = c->pos;
+
 		c->window_pos = UINT64_MAX;
-		for (uint64_t pos = c->pos; pool_dev(p, m) && pos < end;
-		     pos++) {
+		for (; pool_dev(p, m) && pos < end; pos++) {
 			struct raw_record r;
 			const uint8_t *bytes;
 
@@ -177,8 +184,10 @@ look_behind(struct cursor *c)
 			    r.durable_seq > c->durable)
 				c->durable = r.durable_seq;
 		}
+		seen = seen || pos == end;
 	}
 	c->window_pos = UINT64_MAX;
+	return seen ? 0 : -EIO;
 }
 
 /* --- what a record says ------------------------------------------------------ */
@@ -194,8 +203,25 @@ is_whole(const struct xio *x)
 	return true;
 }
 
+/* An extent could not be read: would it help if the devices that failed to give
+ * their part had not failed? */
+static bool
+may_be_there(const struct xio *x)
+{
+	unsigned unread = 0, good = 0;
+
+	for (unsigned c = 0; c < x->geom.w; c++) {
+		const struct xio_column *col = &x->col[c];
+
+		good += col->state == XIO_GOOD;
+		unread += col->state == XIO_LATE ||
+		    (col->state == XIO_BAD && col->req.rc < 0);
+	}
+	return unread > 0 && good + unread >= x->geom.d;
+}
+
 /* All data of an object can be read.  *whole: from all members that are here,
- * too. */
+ * too.  -EBADMSG: it is not there; -EIO: that cannot be said now. */
 static int
 verify_object(struct pool *p, const struct raw_object *o, bool *whole)
 {
@@ -211,15 +237,17 @@ verify_object(struct pool *p, const struct raw_object *o, bool *whole)
 		if (rc == 0)
 			rc = recover_wait(
 			    p, w, xio_scrub(&w->xio, p, &o->ext[i]));
+		if (rc == -EIO && !may_be_there(&w->xio))
+			rc = -EBADMSG;
 		*whole = *whole && rc == 0 && is_whole(&w->xio);
 		free(w);
 	}
 	return rc;
 }
 
-/* What of the tail is not whole, by key; lost: it cannot be read. */
+/* What of the tail is not whole, by key; why: what verify_object said. */
 static int
-tail_note(struct pool *p, const struct raw_item *it, uint64_t seq, bool lost)
+tail_note(struct pool *p, const struct raw_item *it, uint64_t seq, int why)
 {
 	struct recover_tail *t = &p->recover_tail;
 	struct recover_damaged *d;
@@ -238,9 +266,10 @@ tail_note(struct pool *p, const struct raw_item *it, uint64_t seq, bool lost)
 	if (!d->key)
 		return -ENOMEM;
 	d->seq = seq;
-	d->lost = lost;
+	d->lost = why < 0;
+	d->unread = why == -EIO;
 	t->n++;
-	t->nlost += lost;
+	t->nlost += d->lost;
 	return 0;
 }
 
@@ -281,9 +310,9 @@ verify_item(struct pool *p, const struct raw_item *it, uint64_t seq)
 		return 0;
 	rc = verify_object(p, &it->object, &whole);
 	if (rc == -EIO || rc == -EBADMSG)
-		return tail_note(p, it, seq, true);
+		return tail_note(p, it, seq, rc);
 	if (rc == 0 && !whole)
-		return tail_note(p, it, seq, false);
+		return tail_note(p, it, seq, 0);
 	return rc;
 }
 
@@ -316,6 +345,37 @@ record_items(struct pool *p, const struct raw_record *r, const uint8_t *bytes,
 	return rc;
 }
 
+static int
+log_unreadable(const struct cursor *c, struct err *e)
+{
+	return err_set(e, -EIO,
+	    "pool \"%s\": the log cannot be read on any member at commit %llu. "
+	    "Nothing was changed; see to the devices, or bring back missing "
+	    "members",
+	    c->p->super.name, (unsigned long long)c->seq);
+}
+
+/* Commits are to be dropped.  Not because of something that could not be read:
+ * it may have been synced. */
+static int
+tail_judge(struct pool *p, uint64_t good, uint64_t end_seq, struct err *e)
+{
+	const struct recover_tail *t = &p->recover_tail;
+
+	if (good + 1 >= end_seq || p->reading_only)
+		return 0;
+	for (size_t i = 0; i < t->n; i++)
+		if (t->d[i].lost && t->d[i].unread)
+			return err_set(e, -EIO,
+			    "pool \"%s\": object %s, put by commit %llu, cannot "
+			    "be read, and may have been synced. Nothing was "
+			    "changed; see to the devices, or mount read-only: "
+			    "that shows the state before it",
+			    p->super.name, t->d[i].key,
+			    (unsigned long long)t->d[i].seq);
+	return 0;
+}
+
 /*
  * The last commit after which everything can be read that the commits behind
  * `durable` have put and none of them has replaced.
@@ -333,7 +393,9 @@ verify_tail(struct cursor *c, uint64_t end_seq, uint64_t durable,
 
 	*good = durable;
 	rewind_to_root(c);
-	while (rc == 0 && c->seq < end_seq && next_record(c, &r, &bytes) == 1) {
+	while (c->seq < end_seq) {
+		if (next_record(c, &r, &bytes) != 1)
+			return log_unreadable(c, e);
 		if (r.seq <= durable)
 			continue;
 		rc = record_items(c->p, &r, bytes, false, e);
@@ -343,7 +405,7 @@ verify_tail(struct cursor *c, uint64_t end_seq, uint64_t durable,
 		if (c->p->recover_tail.nlost == 0)
 			*good = r.seq;
 	}
-	return rc;
+	return tail_judge(c->p, *good, end_seq, e);
 }
 
 static int
@@ -354,9 +416,12 @@ replay(struct cursor *c, uint64_t good, struct err *e)
 	const uint8_t *bytes;
 
 	rewind_to_root(c);
-	while (c->seq <= good && next_record(c, &r, &bytes) == 1) {
-		int rc = record_items(p, &r, bytes, true, e);
+	while (c->seq <= good) {
+		int rc;
 
+		if (next_record(c, &r, &bytes) != 1)
+			return log_unreadable(c, e);
+		rc = record_items(p, &r, bytes, true, e);
 		if (rc < 0)
 			return err_wrap(e, rc, "log record %llu",
 			    (unsigned long long)r.seq);
@@ -423,9 +488,14 @@ recover_log(struct pool *p, struct err *e)
 	c.durable = p->super.root_seq;
 	rewind_to_root(&c);
 	if (!(p->super.flags & RAW_FLAG_CLEAN)) {
-		while (next_record(&c, &r, &bytes) == 1)
+		while ((rc = next_record(&c, &r, &bytes)) == 1)
 			continue;
-		look_behind(&c);
+		if (rc == 0)
+			rc = look_behind(&c);
+		if (rc < 0) {
+			rc = log_unreadable(&c, e);
+			goto out;
+		}
 	}
 	end_seq = c.seq;
 	if (c.durable >= end_seq) {
