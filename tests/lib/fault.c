@@ -29,12 +29,25 @@ static unsigned mallocs_left, calls_left; /* atomic; 0: not armed */
 static int call_error;
 static bool hit; /* atomic */
 
+static _Thread_local unsigned paused;
+
+void
+fault_pause(bool pause)
+{
+	if (pause)
+		paused++;
+	else
+		paused--;
+}
+
 /* Count one down; true if it is the one. */
 static bool
 strike(unsigned *left)
 {
 	unsigned n = __atomic_load_n(left, __ATOMIC_RELAXED);
 
+	if (paused > 0)
+		return false;
 	while (n > 0)
 		if (__atomic_compare_exchange_n(left, &n, n - 1, false,
 			__ATOMIC_RELAXED, __ATOMIC_RELAXED))

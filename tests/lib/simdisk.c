@@ -524,8 +524,10 @@ sim_submit(struct rdev *dev, struct rdev_req *r)
 {
 	struct simdisk *d = container_of(dev, struct simdev, dev)->disk;
 	struct simworld *w = d->w;
-	struct simreq *s = calloc(1, sizeof(*s));
+	struct simreq *s;
 
+	SIM_PAUSE(true);
+	s = calloc(1, sizeof(*s));
 	must(s);
 	s->disk = d;
 	s->req = r;
@@ -545,6 +547,7 @@ sim_submit(struct rdev *dev, struct rdev_req *r)
 		list_push_back(&d->hanging, &s->link);
 	else
 		answer_soon(s, d->faults.slow_ns);
+	SIM_PAUSE(false);
 }
 
 void
@@ -569,8 +572,10 @@ static const struct rdev_ops sim_ops = {sim_submit, sim_close};
 struct rdev *
 simdisk_open(struct simdisk *d, struct loop *l, const char *name)
 {
-	struct simdev *s = calloc(1, sizeof(*s));
+	struct simdev *s;
 
+	SIM_PAUSE(true);
+	s = calloc(1, sizeof(*s));
 	must(s);
 	s->dev.ops = &sim_ops;
 	s->dev.loop = l;
@@ -578,6 +583,7 @@ simdisk_open(struct simdisk *d, struct loop *l, const char *name)
 	s->dev.bytes = d->bytes;
 	s->disk = d;
 	must(s->dev.path);
+	SIM_PAUSE(false);
 	return &s->dev;
 }
 

@@ -24,6 +24,11 @@ struct simrec;
 
 #define SIM_MAXDISKS 32
 
+/* Of fault.h, if the test has it: what the simulation allocates does not
+ * fail. */
+void fault_pause(bool pause) __attribute__((weak));
+#define SIM_PAUSE(on) (fault_pause ? fault_pause(on) : (void)0)
+
 /* What the disks of one machine share. */
 struct simworld {
 	uint64_t seed;	    /* state of the generator */

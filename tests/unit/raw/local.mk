@@ -3,6 +3,7 @@ raw_tests = \
 	tests/unit/raw/test_crash \
 	tests/unit/raw/test_damage \
 	tests/unit/raw/test_ec \
+	tests/unit/raw/test_fail \
 	tests/unit/raw/test_full \
 	tests/unit/raw/test_index \
 	tests/unit/raw/test_members \
@@ -60,3 +61,8 @@ tests_unit_raw_test_damage_SOURCES = tests/unit/raw/test_damage.c $(RAWLAB)
 tests_unit_raw_test_damage_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_damage_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_damage_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_fail_SOURCES = tests/unit/raw/test_fail.c $(RAWLAB) \
+	$(FAULT_FILES)
+tests_unit_raw_test_fail_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_fail_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP) $(FAULT_WRAP)
+tests_unit_raw_test_fail_LDADD = $(UNIT_LIBS)
