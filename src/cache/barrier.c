@@ -84,6 +84,10 @@ void
 barrier_failed(struct cache *c, uint64_t seq, int64_t since_ns, int rc,
     const struct err *e)
 {
+	/* While nothing at all succeeds, few are tried, and each for long: it
+	 * counts since when that is so, not how often this one had its turn. */
+	if (c->failing_ns > 0 && c->failing_ns < since_ns)
+		since_ns = c->failing_ns;
 	/* What may pass is given time (F2); a block that does not decode (its
 	 * rest was fetched for the upload) has been looked at again below. */
 	if (store_rc_transient(rc) && rc != -EBADMSG &&

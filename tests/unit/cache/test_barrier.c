@@ -285,6 +285,33 @@ but_not_for_ever(void **state) /* F2 */
 	must_flush(g);
 }
 
+/* Each try takes long and few are made, so most blocks fail only once. */
+static void
+nor_while_each_block_waits_for_its_turn(void **state) /* F2 */
+{
+	struct rig *g = *state;
+	struct ask f;
+	int64_t t0 = loop_now(g->loop);
+
+	g->l->script = fail_all;
+	g->l->write_ns = 33 * NS_PER_S;
+	script_rc = -EAGAIN;
+	for (uint64_t i = 0; i < 200; i++)
+		must_write(g, i, 0, P, pat);
+	ask(g, &f, CACHE_FLUSH, 0, 0, 0, NULL);
+	assert_int_equal(ask_wait(g, &f), -EAGAIN);
+	assert_in_range(f.done_ns - t0, g->p.error_deadline_ns,
+	    g->p.error_deadline_ns + 61 * NS_PER_S);
+	/* The next one need not wait so long for the same trouble. */
+	t0 = loop_now(g->loop);
+	ask(g, &f, CACHE_FLUSH, 0, 0, 0, NULL);
+	assert_int_equal(ask_wait(g, &f), -EAGAIN);
+	assert_true(f.done_ns - t0 < 61 * NS_PER_S);
+	g->l->script = NULL;
+	g->l->write_ns = MS;
+	must_flush(g);
+}
+
 static void
 one_bad_block_does_not_hold_up_the_others(void **state)
 {
@@ -470,6 +497,7 @@ main(void)
 	    T(it_heals_without_a_flush),
 	    T(passing_trouble_is_waited_out),
 	    T(but_not_for_ever),
+	    T(nor_while_each_block_waits_for_its_turn),
 	    T(one_bad_block_does_not_hold_up_the_others),
 	    T(what_failed_comes_with_what_was_written_since),
 	    T(a_failed_sync_is_done_again),
