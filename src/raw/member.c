@@ -72,7 +72,6 @@ static void
 epoch_written(struct super_update *u, int rc)
 {
 	struct pool *p = u->arg;
-	unsigned left = pool_whole_members(p);
 	struct err e = ERR_INIT;
 
 	must(p->gate);
@@ -83,17 +82,12 @@ epoch_written(struct super_update *u, int rc)
 		member_update_supers(p, u);
 		return;
 	}
-	if (rc < 0)
+	if (rc < 0) {
 		err_errno(&e, rc, "no member took the new membership");
-	else if (2 * left < p->epoch_online)
-		err_set(&e, -EIO,
-		    "only %u of %u members are left, all at once; the others "
-		    "might be in use elsewhere",
-		    left, p->epoch_online);
-	if (e.rc < 0)
 		pool_stop_writes(p, &e);
-	else
-		p->epoch_online = left;
+	} else if (!p->read_only) {
+		p->epoch_online = pool_whole_members(p);
+	}
 	open_gate(p);
 	log_kick(p);
 }
@@ -104,14 +98,29 @@ member_take_out(struct pool *p, unsigned column, enum raw_member_state state,
 {
 	struct member *m = &p->member[column];
 	struct raw_member *rm = &p->super.member[column];
+	struct err e = ERR_INIT;
+	unsigned left;
 
 	must(!m->failed && m->dev);
 	m->failed = true;
+	left = pool_whole_members(p);
 	m->flights.suspect = m->flights.slow = false;
 	flight_give_up(p, column);
 	/* When it is opened read-only, or not yet, that is between us. */
 	if (!p->in_service) {
 		m->failed_early = true;
+		return;
+	}
+	/* Without it nothing can be read, or the others are more than we are: it
+	 * stays a member, so that everything is there again when it is.  What
+	 * happens now is not acknowledged. */
+	if (left < p->k || 2 * left < p->epoch_online) {
+		err_set(&e, -EROFS,
+		    "only %u of %u members are left%s", left, p->n,
+		    left < p->k ? ""
+				: ", all at once; the others might be in use "
+				  "elsewhere");
+		pool_stop_writes(p, &e);
 		return;
 	}
 	/* What one that is rebuilt had before stays true. */
@@ -120,18 +129,10 @@ member_take_out(struct pool *p, unsigned column, enum raw_member_state state,
 	rm->state = state;
 	rm->left_epoch = p->super.epoch;
 	rebuild_member_left(p, column);
-	if (pool_whole_members(p) < p->k && !p->read_only) {
-		struct err e = ERR_INIT;
-
-		err_set(&e, -EROFS,
-		    "only %u of %u members are left, %u are needed",
-		    pool_whole_members(p), p->n, p->k);
-		pool_stop_writes(p, &e);
-	} else if (pool_at_risk(p)) {
+	if (pool_at_risk(p))
 		member_event(p, -1, MEMBER_BAD,
 		    "no redundancy is left; no writes are taken until a member "
 		    "is back or replaced");
-	}
 	if (flight_none(p, column))
 		member_idle(p, column);
 	if (p->gate) {

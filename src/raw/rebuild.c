@@ -654,6 +654,12 @@ rebuild_saved(struct pool *p, int rc)
 	tell_later(p);
 }
 
+bool
+rebuild_has(const struct pool *p, unsigned column)
+{
+	return p->rebuild && (p->rebuild->members & (1u << column));
+}
+
 void
 rebuild_get_status(const struct pool *p, struct pool_status *s)
 {

@@ -35,6 +35,8 @@ void rebuild_mark(struct pool *p);
 void rebuild_save(struct pool *p);
 void rebuild_saved(struct pool *p, int rc);
 
+/* The member is not whole yet, or not everyone knows that it is. */
+bool rebuild_has(const struct pool *p, unsigned column);
 void rebuild_get_status(const struct pool *p, struct pool_status *s);
 
 #endif

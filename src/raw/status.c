@@ -53,7 +53,12 @@ member_status(const struct pool *p, unsigned c, struct pool_member_status *s)
 	snprintf(s->path, sizeof(s->path), "%s", m->path ? m->path : "");
 	s->here = d != NULL;
 	memcpy(s->uuid, p->super.member[c].uuid, 16);
-	s->state = p->super.member[c].state;
+	/* It may have failed so that nobody could be told. */
+	s->state = m->failed && p->super.member[c].state == RAW_MEMBER_ONLINE
+	    ? RAW_MEMBER_FAULTED
+	    : rebuild_has(p, c)
+	    ? RAW_MEMBER_REBUILDING
+	    : p->super.member[c].state;
 	s->bytes = p->super.member[c].bytes;
 	s->read_errors = m->read_errors;
 	s->write_errors = m->write_errors;
@@ -89,12 +94,13 @@ pool_get_status(const struct pool *p, struct pool_status *s)
 		snprintf(s->why, sizeof(s->why), "%s", err_text(&p->why));
 	else if (s->read_only)
 		snprintf(s->why, sizeof(s->why), "no redundancy is left");
-	s->online = pool_whole_members(p);
-	for (unsigned c = 0; c < p->n; c++)
-		s->rebuilding += pool_dev(p, c) &&
-		    p->super.member[c].state == RAW_MEMBER_REBUILDING;
+	for (unsigned c = 0; c < p->n; c++) {
+		struct pool_member_status *ms = &s->member[c];
+
+		member_status(p, c, ms);
+		s->online += ms->here && ms->state == RAW_MEMBER_ONLINE;
+		s->rebuilding += ms->here && ms->state == RAW_MEMBER_REBUILDING;
+	}
 	s->health = health(p, s->online, s->rebuilding);
-	for (unsigned c = 0; c < p->n; c++)
-		member_status(p, c, &s->member[c]);
 	rebuild_get_status(p, s);
 }
