@@ -9,7 +9,9 @@ raw_tests = \
 	tests/unit/raw/test_members \
 	tests/unit/raw/test_model \
 	tests/unit/raw/test_pool \
+	tests/unit/raw/test_quorum \
 	tests/unit/raw/test_rdev \
+	tests/unit/raw/test_rebuild \
 	tests/unit/raw/test_small
 check_PROGRAMS += $(raw_tests)
 TESTS += $(raw_tests)
@@ -35,6 +37,16 @@ tests_unit_raw_test_members_SOURCES = tests/unit/raw/test_members.c \
 tests_unit_raw_test_members_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_members_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_members_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_quorum_SOURCES = tests/unit/raw/test_quorum.c \
+	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB)
+tests_unit_raw_test_quorum_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_quorum_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_quorum_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_rebuild_SOURCES = tests/unit/raw/test_rebuild.c \
+	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB)
+tests_unit_raw_test_rebuild_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_rebuild_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_rebuild_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_model_SOURCES = tests/unit/raw/test_model.c $(RAWLAB)
 tests_unit_raw_test_model_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_model_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
