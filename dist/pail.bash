@@ -104,6 +104,14 @@ _pail()
 	help)
 		COMPREPLY=($(compgen -W "$(_pail_verbs)" -- "$cur"))
 		;;
+	journal)
+		if ((cword == 2)); then
+			COMPREPLY=($(compgen -W 'status replay discard' \
+				-- "$cur"))
+			return
+		fi
+		_pail_files -f "$cur"
+		;;
 	unmount | sync | stats | upgrade)
 		COMPREPLY=($(compgen -W "$(_pail_mounts)" -- "$cur"))
 		_pail_files -d "$cur"

@@ -267,6 +267,7 @@ cache_get_status(const struct cache *c, struct cache_status *s)
 		s->clean_bytes += c->qpages[i] * ARENA_PAGE;
 	s->dirty_blocks = c->ndirty;
 	s->uploading_blocks = c->nsending;
+	s->upload_bytes_per_s = (uint64_t)(c->rate * ARENA_PAGE);
 	/* The lists are short or in order of age: the head is enough. */
 	if (!list_empty(&c->dirty))
 		s->oldest_dirty_ns = now -

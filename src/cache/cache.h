@@ -106,6 +106,7 @@ struct cache_status {
 	uint64_t dirty_bytes, clean_bytes, memory_bytes;
 	uint64_t dirty_blocks, uploading_blocks;
 	int64_t oldest_dirty_ns; /* age; 0: nothing is dirty */
+	uint64_t upload_bytes_per_s; /* when it was last measured; 0: never */
 	int rc;			 /* of the last upload that failed, if data of
 				  * it is not safe yet; else 0 */
 	struct err err;

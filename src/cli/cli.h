@@ -41,7 +41,7 @@ char *const *cli_argv(void);
 extern const struct verb verb_check, verb_copy, verb_create, verb_erase,
     verb_info, verb_list, verb_resize, verb_store, verb_unlock, verb_version;
 extern const struct verb verb_mount, verb_unmount, verb_sync, verb_stats,
-    verb_s3backer, verb_upgrade;
+    verb_s3backer, verb_upgrade, verb_journal;
 
 /* The verb mount by another name, which stands before its messages. */
 int mount_main(const char *who, int argc, char **argv);

@@ -7,7 +7,8 @@ noinst_LTLIBRARIES += libpailcli.la
 libpailcli_la_SOURCES = src/cli/cli.h \
 	src/cli/check.c src/cli/copy.c src/cli/create.c \
 	src/cli/describe.c src/cli/describe.h \
-	src/cli/erase.c src/cli/info.c src/cli/list.c src/cli/resize.c \
+	src/cli/erase.c src/cli/info.c src/cli/journal.c src/cli/list.c \
+	src/cli/resize.c \
 	src/cli/unlock.c src/cli/version.c \
 	src/cli/copy_end.h src/cli/copy_file.c src/cli/copy_pipe.c \
 	src/cli/copy_run.c src/cli/copy_run.h src/cli/copy_volume.c \

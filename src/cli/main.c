@@ -26,7 +26,7 @@ static const struct verb *const verbs[] = {
 	&verb_create, &verb_mount, &verb_unmount, &verb_sync,
 	&verb_upgrade, &verb_info, &verb_list, &verb_stats, &verb_check,
 	&verb_copy, &verb_resize, &verb_unlock, &verb_erase, &verb_store,
-	&verb_s3backer, &verb_version, NULL,
+	&verb_journal, &verb_s3backer, &verb_version, NULL,
 };
 
 const struct verb *

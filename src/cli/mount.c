@@ -285,6 +285,7 @@ mount_main(const char *who, int argc, char **argv)
 		goto out;
 	}
 	job.url = argv[1];
+	settings_journal(&m.set, job.url);
 	job.dir = argv[2];
 	status = mount_run(&job);
 out:

@@ -101,6 +101,11 @@ static const struct conf_opt cache_opts[] = {
 	{ "read-ahead", 0, CONF_SIZE, S(T, readahead),
 	    .help = "read at most so far ahead of each reader; 0: not at "
 		    "all (adapts itself)" },
+	{ "journal", 0, CONF_STRING, S(T, journal), .arg = "PATH|none",
+	    .help = "a flush is safe here, and uploaded later (with s3: a "
+		    "file in the state directory; else none)" },
+	{ "journal-size", 0, CONF_SIZE, S(T, journal_size), .min = 16 << 20,
+	    .help = "bytes of a journal that is made (256M)" },
 	{ "error-deadline", 0, CONF_DURATION, S(T, error_deadline_ns),
 	    .help = "when the store has refused data for so long, writes "
 		    "that have to wait fail" },
@@ -302,6 +307,49 @@ apply_cache(struct settings *s, const struct conf *c)
 		p->error_deadline_ns = s->error_deadline_ns;
 }
 
+/*
+ * $PAIL_STATE_DIR; for root /var/lib/pail; for others as the XDG base directory
+ * specification has it.  NULL: there is none.
+ */
+static int
+find_state_dir(struct settings *s, struct err *e)
+{
+	const char *set = getenv("PAIL_STATE_DIR"), *home = getenv("HOME");
+	const char *xdg = getenv("XDG_STATE_HOME");
+	struct strbuf b = STRBUF_INIT;
+
+	if (set != NULL && set[0] != '\0')
+		strbuf_puts(&b, set);
+	else if (geteuid() == 0)
+		strbuf_puts(&b, LOCALSTATEDIR "/lib/pail");
+	else if (xdg != NULL && xdg[0] == '/')
+		strbuf_printf(&b, "%s/pail", xdg);
+	else if (home != NULL && home[0] == '/')
+		strbuf_printf(&b, "%s/.local/state/pail", home);
+	else
+		return 0;
+	s->state_dir = strbuf_take(&b);
+	if (s->state_dir == NULL)
+		return err_errno(e, -ENOMEM, "state directory");
+	s->volume.journal.dir = s->state_dir;
+	return 0;
+}
+
+void
+settings_journal(struct settings *s, const char *url)
+{
+	struct volume_journal *j = &s->volume.journal;
+
+	j->size = s->journal_size;
+	if (s->journal == NULL) {
+		j->mode = strncmp(url, "s3:", 3) == 0 ? VOLUME_JOURNAL_AUTO :
+							VOLUME_JOURNAL_NONE;
+	} else if (strcmp(s->journal, "none") != 0) {
+		j->mode = VOLUME_JOURNAL_PATH;
+		j->path = s->journal;
+	}
+}
+
 int
 settings_apply(struct settings *s, const struct conf *c, struct err *e)
 {
@@ -332,6 +380,9 @@ settings_apply(struct settings *s, const struct conf *c, struct err *e)
 	if (rc < 0)
 		return rc;
 	apply_cache(s, c);
+	rc = find_state_dir(s, e);
+	if (rc < 0)
+		return rc;
 	if (s->max_requests > 0)
 		s->volume.store.max_inflight = (unsigned)s->max_requests;
 	if (s->retry_deadline_ns > 0)
@@ -386,5 +437,7 @@ void
 settings_fini(struct settings *s)
 {
 	explicit_bzero(s->password, sizeof(s->password));
+	free(s->state_dir);
+	s->state_dir = NULL;
 	s3_config_fini(&s->s3);
 }

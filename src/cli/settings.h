@@ -55,12 +55,15 @@ struct settings {
 	char *cipher;
 	uint64_t key_length;
 	uint64_t cache, dirty, uploads, readahead;
+	char *journal;
+	uint64_t journal_size;
 	int64_t write_delay_ns, error_deadline_ns;
 	bool verbose, quiet;
 
 	/* Made of it by settings_apply. */
 	struct volume_params volume;
 	struct s3_config s3;
+	char *state_dir;     /* volume.journal.dir points here */
 	char password[1024]; /* volume.layout.password points here, or NULL */
 
 	/* By settings_start. */
@@ -77,6 +80,9 @@ void settings_table(struct conf_opt *out, unsigned groups,
 /* Turn options into parameters: checks, reads the password file, or asks.  The
  * log level is set.  volume.layout.lease, create and survey are the verb's. */
 int settings_apply(struct settings *s, const struct conf *c, struct err *e);
+
+/* Where the journal of the volume at url is to be, for who mounts it. */
+void settings_journal(struct settings *s, const char *url);
 
 /* Loop, worker threads, file I/O: env is ready.  loop may be set already. */
 int settings_start(struct settings *s, struct err *e);

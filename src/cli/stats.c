@@ -104,6 +104,14 @@ print_state(const struct mounted *m)
 		    format_size(a, s->dirty_bytes), s->dirty_blocks,
 		    s->uploading_blocks,
 		    format_duration(b, s->oldest_dirty_ns));
+	if (s->dirty_bytes > 0 && s->drain_ns > 0)
+		printf("               %s/s lately: written in about %s\n",
+		    format_size(a, s->upload_bytes_per_s),
+		    format_duration(b, s->drain_ns));
+	if (strcmp(s->journal_state, "none") != 0)
+		printf("  journal      %s: %s, %s of %s\n", s->journal,
+		    s->journal_state, format_size(a, s->journal_used_bytes),
+		    format_size(b, s->journal_bytes));
 	if (s->error != 0)
 		printf("  ERROR        %s (for %s)\n", s->error_text,
 		    format_duration(

@@ -18,6 +18,7 @@
 #include "base/stat.h"
 #include "base/strbuf.h"
 #include "cache/cache.h"
+#include "journal/journal.h"
 #include "front/status.h"
 #include "layout/layout.h"
 #include "volume/volume.h"
@@ -57,11 +58,34 @@ static const struct field {
 	FIELD(U64, clean_bytes),
 	FIELD(U64, memory_bytes),
 	FIELD(I64, oldest_dirty_ns),
+	FIELD(U64, upload_bytes_per_s),
+	FIELD(I64, drain_ns),
+	FIELD(TEXT, journal),
+	FIELD(TEXT, journal_state),
+	FIELD(U64, journal_bytes),
+	FIELD(U64, journal_used_bytes),
+	FIELD(U64, journal_flushes),
 	FIELD(I32, error),
 	FIELD(TEXT, error_text),
 	FIELD(I64, error_since_wall_ns),
 };
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static void
+collect_journal(struct status *s, const struct journal *j)
+{
+	struct journal_status js = {0};
+
+	if (j != NULL)
+		journal_get_status(j, &js);
+	snprintf(s->journal, sizeof(s->journal), "%s",
+	    j != NULL ? js.path : "");
+	snprintf(s->journal_state, sizeof(s->journal_state), "%s",
+	    j == NULL ? "none" : js.failed ? "failed" : "in use");
+	s->journal_bytes = js.bytes;
+	s->journal_used_bytes = js.used;
+	s->journal_flushes = js.flushes;
+}
 
 void
 status_collect(struct status *s, struct volume *v)
@@ -83,6 +107,11 @@ status_collect(struct status *s, struct volume *v)
 	s->clean_bytes = c.clean_bytes;
 	s->memory_bytes = c.memory_bytes;
 	s->oldest_dirty_ns = c.oldest_dirty_ns;
+	s->upload_bytes_per_s = c.upload_bytes_per_s;
+	s->drain_ns = c.dirty_bytes > 0 && c.upload_bytes_per_s > 0 ?
+	    (int64_t)((double)c.dirty_bytes / (double)c.upload_bytes_per_s *
+		(double)NS_PER_S) : 0;
+	collect_journal(s, volume_journal(v));
 	if (c.rc == 0)
 		s->error_since_wall_ns = 0;
 	else if (s->error_since_wall_ns == 0)

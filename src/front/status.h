@@ -45,6 +45,13 @@ struct status {
 	uint64_t clean_bytes;
 	uint64_t memory_bytes;
 	int64_t oldest_dirty_ns; /* age; 0: nothing is dirty */
+	uint64_t upload_bytes_per_s; /* lately, while there was something */
+	int64_t drain_ns; /* until all would be written; 0: not known */
+	char journal[PATH_MAX];	    /* "" if there is none */
+	char journal_state[16];	    /* "none", "in use", "failed" */
+	uint64_t journal_bytes;
+	uint64_t journal_used_bytes; /* needed until it is uploaded */
+	uint64_t journal_flushes;
 	/* The last upload failed, and its data is not safe yet.  0: none. */
 	int error;	    /* negative errno */
 	char error_text[ERR_TEXT_MAX];

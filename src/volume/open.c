@@ -203,9 +203,12 @@ volume_close(struct volume *v, bool give_up, struct err *e)
 int
 volume_leave(struct volume *v, struct err *e)
 {
+	bool safe = all_is_safe(v);
+
 	must(v->inflight == 0);
 	cache_free(v->cache);
-	vj_close(v, false);
+	v->journal_own = false; /* the successor takes it over */
+	vj_close(v, safe);
 	int rc = layout_close(v->layout, false, e);
 
 	if (rc < 0)

@@ -231,7 +231,7 @@ run_guarded()
 		set -eEu -o pipefail
 		trap - EXIT INT TERM
 		trap 'echo "line $LINENO: status $?: $BASH_COMMAND" >&2' ERR
-		export PAIL_TEST_TAG=$T
+		export PAIL_TEST_TAG=$T PAIL_STATE_DIR=$T/state
 		cd "$T"
 		"$@"
 	) </dev/null &

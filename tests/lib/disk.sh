@@ -52,12 +52,16 @@ disk_blocks()
 	esac
 }
 
-# disk_mount DIR URL [OPTION...]: when it returns the disk is DIR/file.
+# disk_mount DIR URL [OPTION...]: when it returns the disk is DIR/file.  Without
+# a journal, so that fsync means the store, unless the options or JOURNAL (a
+# path, or "default") say so.
 disk_mount()
 {
-	local dir=$1 url=$2
+	local dir=$1 url=$2 journal=${JOURNAL:-none}
 	shift 2
 	mkdir -p "$dir"
+	[[ " $* " == *" --journal "* || $journal = default ]] ||
+		set -- --journal "$journal" "$@"
 	timeout 60 "$PAIL" mount "$url" "$dir" "$@" ||
 		fail "pail mount ended with status $?"
 	[ -f "$dir/file" ] || fail "$dir/file is not there"
