@@ -92,7 +92,8 @@ struct cache_params {
 	unsigned readahead; /* bytes ahead at most, per stream; 0: adaptive
 			     * up to a quarter of size; 1: none */
 	int64_t error_deadline_ns; /* with uploads failing for so long, writes
-				    * that would have to wait fail (-EIO) */
+				    * that would have to wait fail (-EIO);
+				    * for lack of space at once (-ENOSPC) */
 	struct journal *journal; /* borrowed, outlives the cache; or NULL */
 };
 void cache_params_init(struct cache_params *p);

@@ -12,9 +12,12 @@
  * into the wall at x = 1 all at once.
  *
  * One timer wakes the first of the writers that wait; it also ends their
- * waiting when uploads have been failing for error_deadline.
+ * waiting when uploads have been failing for error_deadline, or fail for lack of
+ * space.
  */
 #include "config.h"
+
+#include <errno.h>
 
 #include "base/clock.h"
 #include "base/must.h"
@@ -81,9 +84,14 @@ pace_admit(struct cache *c, uint64_t bytes)
 	return true;
 }
 
+/* A store that is full does not become empty by waiting: it is those who write
+ * that can delete, and who waits here holds them up (a discard waits behind
+ * their write). */
 bool
 pace_hopeless(const struct cache *c)
 {
+	if (c->failing_ns > 0 && c->fail_rc == -ENOSPC)
+		return true;
 	return c->failing_ns > 0 &&
 	    loop_now(c->loop) - c->failing_ns >= c->params.error_deadline_ns;
 }
@@ -98,6 +106,8 @@ pace_arm(struct cache *c)
 	if (c->failing_ns > 0 &&
 	    c->failing_ns + c->params.error_deadline_ns < due)
 		due = c->failing_ns + c->params.error_deadline_ns;
+	if (pace_hopeless(c))
+		due = now;
 	/* Otherwise they wait for an upload, which wakes them. */
 	if (due == INT64_MAX)
 		return;

@@ -352,11 +352,12 @@ write_try(struct cache *c, struct cache_req *r)
 static void
 fail_hopeless(struct cache *c, struct cache_req *r)
 {
+	int rc = c->fail_rc == -ENOSPC ? -ENOSPC : -EIO;
 	struct err e;
 
 	err_copy(&e, &c->fail_err);
-	err_wrap(&e, -EIO, "no room for more writes, as uploads fail");
-	cache_finish_err(r, -EIO, &e);
+	err_wrap(&e, rc, "no room for more writes, as uploads fail");
+	cache_finish_err(r, rc, &e);
 }
 
 static void

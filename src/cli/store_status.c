@@ -91,8 +91,12 @@ print_head(const json_t *s)
 	unsigned parity = (unsigned)number(s, "parity");
 	char n[FORMAT_MAX], mem[FORMAT_MAX];
 
-	printf("store    %s, %u+%u: any %u of %u members may be lost\n",
-	    text(s, "name"), k, parity, parity, k + parity);
+	printf("store    %s, %u+%u: ", text(s, "name"), k, parity);
+	if (parity > 0)
+		printf("any %u of %u members may be lost\n", parity,
+		    k + parity);
+	else
+		printf("no member may be lost\n");
 	if (m != NULL)
 		printf("mounted  %s, by process %d\n", text(m, "dir"),
 		    (int)number(m, "pid"));

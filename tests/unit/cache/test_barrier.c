@@ -397,6 +397,36 @@ a_failed_erase_is_reported_and_done_again(void **state)
 	assert_memory_equal(g->l->blocks[3].data + P, pat, P);
 }
 
+/* Not by waiting: only those who write can make room in a store that is full. */
+static void
+a_full_store_is_told_at_once(void **state)
+{
+	struct rig *g = *state;
+	struct ask a[400];
+	unsigned ok = 0, full = 0;
+	int64_t t0 = loop_now(g->loop);
+
+	g->l->script = fail_all;
+	script_rc = -ENOSPC;
+	for (uint64_t i = 0; i < 400; i++)
+		ask(g, &a[i], CACHE_WRITE, i, 0, BS, pat);
+	for (uint64_t i = 0; i < 400; i++) {
+		int rc = ask_wait(g, &a[i]);
+
+		ok += rc == 0;
+		full += rc == -ENOSPC;
+	}
+	assert_int_equal(ok + full, 400);
+	assert_true(ok > 100 && full > 100);
+	assert_true(loop_now(g->loop) - t0 < 10 * NS_PER_S);
+	assert_int_equal(do_ask(g, CACHE_FLUSH, 0, 0, 0, NULL), -ENOSPC);
+	g->l->script = NULL;
+	must_flush(g);
+	for (uint64_t i = 0; i < 400; i++)
+		if (a[i].r.rc == 0)
+			assert_memory_equal(g->l->blocks[i].data, pat, BS);
+}
+
 static void
 writers_without_room_are_told_at_last(void **state)
 {
@@ -502,6 +532,7 @@ main(void)
 	    T(what_failed_comes_with_what_was_written_since),
 	    T(a_failed_sync_is_done_again),
 	    T(a_failed_erase_is_reported_and_done_again),
+	    T(a_full_store_is_told_at_once),
 	    T(writers_without_room_are_told_at_last),
 	    T(a_refused_read_fails_at_once),
 	    T(a_read_waits_out_passing_trouble),
