@@ -54,13 +54,20 @@ newer(const struct raw_super *a, const struct raw_super *b)
 	return a->generation > b->generation;
 }
 
-/* The best copy on one device. */
+/*
+ * The best copy on one device.  -EBADMSG: there is none; -ENOTSUP: it is of a
+ * newer format; -EIO or another error of reading, -ENXIO: it is shorter than it
+ * was: the device cannot be used now.
+ *
+ * One copy alone that says it is newer is a damaged one.
+ */
 static int
 read_supers(struct rdev *d, struct found *f, struct err *e)
 {
 	uint8_t *sector = aligned_alloc(RAW_SECTOR, RAW_SECTOR);
 	uint64_t end = d->bytes & ~((1ull << 20) - 1);
 	struct err first = ERR_INIT, io = ERR_INIT;
+	unsigned newer_format = 0;
 	int rc = -EBADMSG;
 
 	f->valid = false;
@@ -81,8 +88,7 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 			continue;
 		}
 		if (raw_super_decode(&s, sector, &first) < 0) {
-			if (first.rc == -ENOTSUP)
-				rc = -ENOTSUP;
+			newer_format += first.rc == -ENOTSUP;
 			continue;
 		}
 		if (!f->valid || newer(&s, &f->super))
@@ -90,10 +96,18 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 		f->valid = true;
 	}
 	free(sector);
-	if (f->valid && rc != -ENOTSUP)
-		return 0;
-	if (io.rc < 0 && !f->valid && rc != -ENOTSUP && first.rc == 0)
+	if (f->valid && newer_format < 2) {
+		if (f->super.end <= d->bytes)
+			return 0;
+		return err_set(e, -ENXIO,
+		    "%s has %llu bytes; as a member of pool \"%s\" it had %llu",
+		    d->path, (unsigned long long)d->bytes, f->super.name,
+		    (unsigned long long)f->super.end);
+	}
+	if (io.rc < 0 && newer_format == 0 && first.rc == 0)
 		return err_set(e, io.rc, "%s", err_text(&io));
+	if (newer_format > 0)
+		rc = -ENOTSUP;
 	return err_set(e, rc, "%s: %s; it is not a member of a pool, or of a "
 			      "newer one. pail store create makes a pool",
 	    d->path, err_text(&first));
@@ -160,6 +174,34 @@ take_device(struct pool *p, const struct quorum_device *q, struct rdev **dev)
 	*dev = NULL;
 }
 
+/*
+ * Superblocks of all devices; of *n in all, those that cannot be used now are
+ * moved behind the others, and *n is how many remain.
+ */
+static int
+read_all_supers(
+    struct rdev **devs, struct found *f, unsigned *n, struct err *e)
+{
+	for (unsigned i = 0; i < *n;) {
+		struct err one = ERR_INIT;
+		struct rdev *d = devs[i];
+		int rc = read_supers(d, &f[i], &one);
+
+		if (rc == 0) {
+			i++;
+			continue;
+		}
+		if (rc == -EBADMSG || rc == -ENOTSUP || rc == -ENOMEM ||
+		    *n == 1)
+			return err_set(e, rc, "%s", err_text(&one));
+		log_warn("%s; the pool is opened without it", err_text(&one));
+		memmove(&devs[i], &devs[i + 1],
+		    (*n - i - 1) * sizeof(devs[0]));
+		devs[--*n] = d;
+	}
+	return 0;
+}
+
 int
 recover_members(struct pool *p, struct rdev **devs, unsigned n,
     bool force_degraded, struct err *e)
@@ -171,8 +213,8 @@ recover_members(struct pool *p, struct rdev **devs, unsigned n,
 
 	if (!f || !q)
 		rc = err_errno(e, -ENOMEM, "open pool");
-	for (unsigned i = 0; i < n && rc == 0; i++)
-		rc = read_supers(devs[i], &f[i], e);
+	if (rc == 0)
+		rc = read_all_supers(devs, f, &n, e);
 	if (rc == 0)
 		rc = same_pool(devs, f, n, e);
 	for (unsigned i = 0; i < n && rc == 0; i++)

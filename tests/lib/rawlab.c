@@ -159,6 +159,8 @@ lab_open(struct lab *lab, uint32_t with, bool read_only, struct err *e)
 		if (with & (1u << c)) {
 			snprintf(name, sizeof(name), "disk%u", c);
 			devs[n++] = simdisk_open(lab->disk[c], lab->loop, name);
+			if (c == 0)
+				devs[0]->bytes -= lab->short_by;
 		}
 	rc = pool_open(lab->loop, devs, n, &op, &lab->pool, e);
 	for (unsigned i = 0; rc < 0 && i < n; i++)

@@ -40,6 +40,7 @@ struct lab {
 	/* Of keys from here on only size and metadata are compared; 0: all
 	 * bytes of all. */
 	unsigned quick_from;
+	uint64_t short_by; /* the first device has so many bytes less */
 };
 
 struct lab_params {

@@ -505,6 +505,69 @@ test_lost_misdirected_swapped(void **state)
 			mistreated(pr, how, how % (profiles[pr].k + 1));
 }
 
+/* --- superblocks --------------------------------------------------------------- */
+
+/* A flipped bit makes one copy look like a newer format: there are three more.
+ * If all of them say so, it is one. */
+static void
+test_newer_format(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct err e = ERR_INIT;
+
+	must(w);
+	world_init(w, 1, 6, "newer format");
+	for (unsigned copy = 0; copy < RAW_NCOPIES; copy++) {
+		restore(w);
+		flip(w, 0, raw_copy_offset(copy, 27u << 20) + 8, 1);
+		lab_must_open(&w->lab);
+		lab_compare_all(&w->lab, w->model, "one copy looks newer");
+		lab_must_close(&w->lab);
+	}
+	restore(w);
+	for (unsigned copy = 0; copy < RAW_NCOPIES; copy++)
+		for (unsigned c = 0; c < 2; c++)
+			flip(w, c, raw_copy_offset(copy, 27u << 20) + 8, 1);
+	lab_check(lab_open(&w->lab, ~0u, false, &e) == -ENOTSUP);
+	lab_check(strstr(err_text(&e), "format"));
+	world_fini(w);
+}
+
+/* A member that cannot be read at all, or has become shorter, is a member that
+ * is missing. */
+static void
+test_unusable_member(void **state)
+{
+	for (unsigned how = 0; how < 2; how++)
+		for (unsigned pr = 0; pr < NPROFILES; pr++) {
+			struct world *w = calloc(1, sizeof(*w));
+			struct err e = ERR_INIT;
+			int rc;
+
+			must(w);
+			world_init(w, pr, 7, "unusable member");
+			if (how == 0)
+				simdisk_faults(w->lab.disk[0])->dead = true;
+			w->lab.short_by = how == 1 ? 1u << 20 : 0;
+			rc = lab_open(&w->lab, ~0u, false, &e);
+			if (w->lab.n <= 2 * w->lab.m) {
+				/* Half of them is no majority. */
+				lab_check(rc == -ENODEV);
+				rc = lab_open(&w->lab, ~0u, true, &e);
+			}
+			if (w->lab.m == 0) {
+				lab_check(rc < 0 && err_text(&e)[0]);
+			} else {
+				if (rc < 0)
+					lab_fail("%s", err_text(&e));
+				lab_compare_all(
+				    &w->lab, w->model, "one is unusable");
+				lab_must_close(&w->lab);
+			}
+			world_fini(w);
+		}
+}
+
 int
 main(void)
 {
@@ -513,6 +576,8 @@ main(void)
 	    cmocka_unit_test(test_flipped),
 	    cmocka_unit_test(test_too_many),
 	    cmocka_unit_test(test_lost_misdirected_swapped),
+	    cmocka_unit_test(test_newer_format),
+	    cmocka_unit_test(test_unusable_member),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
