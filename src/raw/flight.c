@@ -121,6 +121,8 @@ static void
 count_read(struct flights *fs, int64_t took)
 {
 	fs->reads.count++;
+	if (took > 0 && (uint64_t)took > fs->reads.max_ns)
+		fs->reads.max_ns = (uint64_t)took;
 	fs->reads.bucket[stat_bucket(took)]++;
 }
 

@@ -102,10 +102,12 @@ read_back_done(struct rdev_req *r)
 	struct xio *x = col->x;
 	unsigned c = (unsigned)(col - x->col);
 
-	if (r->rc == 0 &&
+	if (r->rc < 0 && r->rc != FLIGHT_LATE)
+		member_unreadable(x->pool, xio_member(x, c), r->off, r->rc);
+	else if (r->rc == 0 &&
 	    crc32c(0, col->mem, xio_column_bytes(x, c)) == x->ext->crc[c])
 		x->pool->member[xio_member(x, c)].repaired++;
-	else if (r->rc != FLIGHT_LATE)
+	else if (r->rc == 0)
 		member_lies(x->pool, xio_member(x, c), r->off);
 	if (--x->pending == 0)
 		xio_finish(x, 0);
