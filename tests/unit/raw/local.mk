@@ -4,6 +4,7 @@ raw_tests = \
 	tests/unit/raw/test_damage \
 	tests/unit/raw/test_ec \
 	tests/unit/raw/test_fail \
+	tests/unit/raw/test_faults \
 	tests/unit/raw/test_full \
 	tests/unit/raw/test_index \
 	tests/unit/raw/test_members \
@@ -47,6 +48,11 @@ tests_unit_raw_test_rebuild_SOURCES = tests/unit/raw/test_rebuild.c \
 tests_unit_raw_test_rebuild_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_rebuild_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_rebuild_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_faults_SOURCES = tests/unit/raw/test_faults.c \
+	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB)
+tests_unit_raw_test_faults_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_faults_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_faults_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_model_SOURCES = tests/unit/raw/test_model.c $(RAWLAB)
 tests_unit_raw_test_model_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_model_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
