@@ -18,6 +18,12 @@ _pail_options()
 		sed -n 's/^ *\(-[A-Za-z0-9], \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p'
 }
 
+_pail_stores()
+{
+	pail store --help 2>/dev/null |
+		awk 'NF == 0 { on++; next } on == 2 { exit } on { print $1 }'
+}
+
 # Files (-f) or directories (-d) that begin with $2, added to COMPREPLY.
 _pail_files()
 {
@@ -32,7 +38,7 @@ _pail_files()
 _pail_urls()
 {
 	{
-		printf '%s\n' s3:// dir:
+		printf '%s\n' s3:// dir: raw:
 		sed -n 's/^[ \t]*PAIL_URL=//p' /etc/pail/*.conf
 		awk '$3 == "pail" || $3 == "fuse.pail" { print $1 }' \
 			/etc/fstab /proc/self/mounts
@@ -82,7 +88,7 @@ _pail()
 		return
 	fi
 	case $prev in
-	--*file | --program | --log | --journal | --cacert | --config)
+	--*file | --input | --output | --program | --log | --journal | --cacert | --config)
 		_pail_files -f "$cur"
 		return
 		;;
@@ -111,6 +117,15 @@ _pail()
 			return
 		fi
 		_pail_files -f "$cur"
+		;;
+	store)
+		if ((cword == 2)); then
+			COMPREPLY=($(compgen -W "$(_pail_stores)" -- "$cur"))
+		elif [[ $cur == raw:* ]]; then
+			_pail_url "$cur"
+		else
+			_pail_files -f "$cur"
+		fi
 		;;
 	unmount | sync | stats | upgrade)
 		COMPREPLY=($(compgen -W "$(_pail_mounts)" -- "$cur"))
