@@ -266,93 +266,147 @@ recover_wait(struct pool *p, struct recover_wait *w, int rc)
 	return rc < 0 ? rc : w->xio.rc;
 }
 
-/* The payload of an internal object, verified; the caller frees it. */
+/* The payload of an internal object under way. */
+struct ref_read {
+	struct raw_ref ref;
+	struct raw_extent ext;
+	struct recover_wait *w;
+	uint8_t *bytes;
+};
+
+static int
+ref_begin(struct pool *p, struct ref_read *r, const struct raw_ref *ref,
+    struct err *e)
+{
+	int rc = recover_fits(p, &ref->ext) ? 0 : -EBADMSG;
+
+	if (rc < 0)
+		return err_set(e, rc, "an extent of the index lies outside");
+	r->ref = *ref;
+	r->ext = ref->ext;
+	r->w = recover_wait_new();
+	r->bytes = malloc(ref->ext.bytes);
+	rc = -ENOMEM;
+	if (r->w && r->bytes)
+		rc = xio_read(
+		    &r->w->xio, p, &r->ext, 0, r->ext.bytes, r->bytes);
+	if (rc == 0)
+		return 0;
+	free(r->w);
+	free(r->bytes);
+	return err_errno(e, rc, "read the index");
+}
+
+/* Verified, in r->bytes, which the caller frees; on failure it is gone. */
+static int
+ref_end(struct pool *p, struct ref_read *r, struct err *e)
+{
+	int rc = recover_wait(p, r->w, 0);
+
+	if (rc < 0 && r->w->xio.err.rc < 0)
+		err_set(e, rc, "%s", err_text(&r->w->xio.err));
+	else if (rc < 0)
+		err_errno(e, rc, "read an extent");
+	if (rc == 0 && crc32c(0, r->bytes, r->ref.ext.bytes) != r->ref.crc)
+		rc = err_set(e, -EBADMSG, "a page of the index has a wrong "
+					  "checksum");
+	if (rc < 0)
+		free(r->bytes);
+	free(r->w);
+	return rc;
+}
+
 static int
 read_ref(
     struct pool *p, const struct raw_ref *ref, uint8_t **out, struct err *e)
 {
-	struct raw_extent ext = ref->ext;
-	struct recover_wait *w = recover_wait_new();
-	int rc = -ENOMEM;
+	struct ref_read r;
+	int rc = ref_begin(p, &r, ref, e);
 
-	*out = malloc(ref->ext.bytes);
-	if (!w || !*out) {
-		err_errno(e, rc, "read the index");
-		goto out;
-	}
-	rc = recover_fits(p, &ext) ? 0 : -EBADMSG;
-	if (rc < 0) {
-		err_set(e, rc, "an extent of the index lies outside");
-		goto out;
-	}
-	rc = recover_wait(
-	    p, w, xio_read(&w->xio, p, &ext, 0, ext.bytes, *out));
-	if (rc < 0 && w->xio.err.rc < 0)
-		err_set(e, rc, "%s", err_text(&w->xio.err));
-	else if (rc < 0)
-		err_errno(e, rc, "read an extent");
-	if (rc == 0 && crc32c(0, *out, ref->ext.bytes) != ref->crc)
-		rc = err_set(e, -EBADMSG, "a page of the index has a wrong "
-					  "checksum");
-out:
-	if (rc < 0) {
-		free(*out);
-		*out = NULL;
-	}
-	free(w);
+	if (rc == 0)
+		rc = ref_end(p, &r, e);
+	*out = rc == 0 ? r.bytes : NULL;
 	return rc;
 }
 
 /* --- index ------------------------------------------------------------------ */
 
+#define PAGES_AT_ONCE 32u
+
+/* The reference of the next page that a root names, at *at. */
 static int
-load_page(struct pool *p, const struct raw_ref *ref, struct err *e)
+next_page(struct pool *p, const uint8_t *root, size_t n, size_t *at,
+    struct raw_ref *ref, struct err *e)
 {
-	uint8_t *bytes;
-	int rc = read_ref(p, ref, &bytes, e);
+	uint8_t bytes[RAW_REF_BYTES] = {0};
+	size_t key, len;
+	int rc;
+
+	key = n - *at >= 3 ? get_le16(root + *at) : n;
+	if (key > n - *at - 3)
+		return err_set(e, -EBADMSG, "the root is cut off");
+	*at += 2 + key;
+	len = 32 + 4u * root[(*at)++];
+	if (len > RAW_REF_BYTES || len > n - *at)
+		return err_set(e, -EBADMSG, "the root is cut off");
+	memcpy(bytes, root + *at, len);
+	*at += len;
+	rc = raw_ref_decode(ref, bytes, p->k, p->m);
+	if (rc == 0 && ref->ext.bytes == 0)
+		rc = -EBADMSG;
+	return rc < 0 ? err_set(e, rc, "the root names no page") : 0;
+}
+
+static int
+load_page(struct pool *p, struct ref_read *r, struct err *e)
+{
+	int rc = ref_end(p, r, e);
 
 	if (rc < 0)
 		return rc;
-	rc = index_load_page(p->index, bytes, ref->ext.bytes, ref, e);
-	free(bytes);
+	rc = index_load_page(
+	    p->index, r->bytes, r->ref.ext.bytes, &r->ref, e);
+	free(r->bytes);
 	return rc;
 }
 
-/* One part of the root: its pages. */
+/* One part of the root: its pages, some of them under way at a time, taken in
+ * in their order.  After a failure those under way are waited for. */
 static int
 load_root(struct pool *p, const uint8_t *root, size_t n, struct err *e)
 {
+	struct ref_read r[PAGES_AT_ONCE];
+	uint32_t pages, begun = 0, ended = 0;
 	size_t at = ROOT_HEADER;
-	uint32_t pages;
+	int rc = 0;
 
 	if (n < ROOT_HEADER || get_le32(root) != ROOT_MAGIC)
 		return err_set(e, -EBADMSG, "the root of the index is none");
 	pages = get_le32(root + 4);
-	for (uint32_t i = 0; i < pages; i++) {
-		uint8_t bytes[RAW_REF_BYTES] = {0};
+	while (ended < begun || (rc == 0 && begun < pages)) {
+		struct err one = ERR_INIT;
 		struct raw_ref ref;
-		size_t key, len;
-		int rc;
+		int end;
 
-		key = n - at >= 3 ? get_le16(root + at) : n;
-		if (key > n - at - 3)
-			return err_set(e, -EBADMSG, "the root is cut off");
-		at += 2 + key;
-		len = 32 + 4u * root[at++];
-		if (len > RAW_REF_BYTES || len > n - at)
-			return err_set(e, -EBADMSG, "the root is cut off");
-		memcpy(bytes, root + at, len);
-		at += len;
-		rc = raw_ref_decode(&ref, bytes, p->k, p->m);
-		if (rc == 0 && ref.ext.bytes == 0)
-			rc = -EBADMSG;
-		if (rc < 0)
-			return err_set(e, rc, "the root names no page");
-		rc = load_page(p, &ref, e);
-		if (rc < 0)
-			return err_wrap(e, rc, "page %u of %u", i + 1, pages);
+		while (rc == 0 && begun < pages &&
+		    begun - ended < PAGES_AT_ONCE) {
+			rc = next_page(p, root, n, &at, &ref, e);
+			if (rc == 0)
+				rc = ref_begin(
+				    p, &r[begun % PAGES_AT_ONCE], &ref, e);
+			if (rc == 0)
+				begun++;
+		}
+		if (ended == begun)
+			break;
+		end = load_page(p, &r[ended++ % PAGES_AT_ONCE], &one);
+		if (end < 0 && rc == 0) {
+			rc = end;
+			*e = one;
+			err_wrap(e, rc, "page %u of %u", ended, pages);
+		}
 	}
-	return 0;
+	return rc;
 }
 
 int
