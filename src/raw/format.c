@@ -376,7 +376,7 @@ extent_decode(struct raw_extent *x, struct reader *r, uint64_t single_bytes,
     unsigned k, unsigned m)
 {
 	const uint8_t *p = take(r, ADDR_BYTES);
-	struct geom g;
+	unsigned w;
 
 	if (!p)
 		return -EBADMSG;
@@ -388,12 +388,12 @@ extent_decode(struct raw_extent *x, struct reader *r, uint64_t single_bytes,
 	if (single_bytes == 0 || single_bytes > RAW_EXTENT_MAX)
 		return -EBADMSG;
 	x->bytes = (uint32_t)single_bytes;
-	geom_init(&g, k, m, x->bytes);
-	x->ncrc = (uint8_t)g.w;
-	p = take(r, 4 * (size_t)g.w);
+	w = geom_width(k, m, x->bytes);
+	x->ncrc = (uint8_t)w;
+	p = take(r, 4 * (size_t)w);
 	if (!p)
 		return -EBADMSG;
-	for (unsigned c = 0; c < g.w; c++)
+	for (unsigned c = 0; c < w; c++)
 		x->crc[c] = get_le32(p + 4 * c);
 	return 0;
 }

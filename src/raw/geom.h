@@ -23,6 +23,15 @@ struct geom {
 	uint32_t total;	  /* consecutive addresses */
 };
 
+/* The columns alone, w: without a division. */
+static inline unsigned
+geom_width(unsigned k, unsigned m, uint32_t bytes)
+{
+	uint32_t sectors = (bytes + RAW_SECTOR - 1) / RAW_SECTOR;
+
+	return m + (sectors < k ? sectors : k);
+}
+
 /* bytes > 0: of payload. */
 void geom_init(struct geom *g, unsigned k, unsigned m, uint32_t bytes);
 

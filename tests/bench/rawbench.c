@@ -6,10 +6,12 @@
  *		put of 128 KiB and sync, with a modelled flush: it takes so long
  *		and no longer, whatever the device does.  Next to it, in turns,
  *		plain writes of 128 KiB to a file PLAIN of 64 MiB.
- *	rawbench fill OBJECTS PATH
- *		so many objects of 128 KiB on a sparse image.  Their zeros are
- *		not written: a file that was never written reads as zeros.
- *		Only the last 1000 have data.  Ends as a crash does.
+ *	rawbench fill OBJECTS BEHIND PATH
+ *		so many objects of 128 KiB on a sparse image, closed and opened
+ *		again; then so many of them written once more, which are behind
+ *		the checkpoint when it ends as a crash does.  Zeros are not
+ *		written: a file that was never written reads as zeros.  Only the
+ *		last 1000 have data.
  *	rawbench open PATH...
  *		opens, and says how long it took and what memory it takes.
  *
@@ -106,7 +108,7 @@ model_flush(struct rdev_req *r)
 	f->end_ns = clock_mono_ns() + flush_ns;
 	f->spin.run = spin;
 	f->timer.fire = timer_fired;
-	if (flush_ns < 500 * NS_PER_US)
+	if (flush_ns < 2 * NS_PER_MS)
 		loop_defer(loop, &f->spin);
 	else
 		must(loop_timer_set(loop, &f->timer, f->end_ns) == 0);
@@ -191,8 +193,40 @@ static struct {
 	unsigned next, total, flying, slots;
 	bool commit, done;
 	int64_t end_ns;
-	uint64_t ended, ns; /* commits, and what they took in all */
+	uint64_t ended;
 } run;
+
+/* What took how long, in microseconds; the latest of many. */
+#define TIMES_MAX 100000
+struct times {
+	double us[TIMES_MAX];
+	unsigned n;
+};
+static struct times commits, writes;
+
+static void
+note(struct times *t, int64_t ns)
+{
+	t->us[t->n++ % TIMES_MAX] = (double)ns / 1e3;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Half of them took no longer. */
+static double
+median(struct times *t)
+{
+	unsigned n = t->n < TIMES_MAX ? t->n : TIMES_MAX;
+
+	qsort(t->us, n, sizeof(*t->us), by_size);
+	return n ? t->us[n / 2] : 0;
+}
 
 struct slot {
 	struct pool_req req;
@@ -215,7 +249,7 @@ static void
 slot_done(struct slot *x)
 {
 	run.ended++;
-	run.ns += (uint64_t)(clock_mono_ns() - x->begin_ns);
+	note(&commits, clock_mono_ns() - x->begin_ns);
 	if (run.next < run.total &&
 	    (run.end_ns == 0 || clock_mono_ns() < run.end_ns))
 		put(x);
@@ -288,30 +322,29 @@ run_puts(unsigned inflight)
 
 /* --- the three ---------------------------------------------------------------------- */
 
-/* Mean time of a plain write, in microseconds. */
-static double
+static void
 plain_writes(struct rdev *d, int n)
 {
 	static uint8_t *mem;
-	int64_t begin;
 
 	if (!mem)
 		mem = aligned_alloc(4096, BLOCK);
 	must(mem);
 	memset(mem, 0x5a, BLOCK);
-	begin = clock_mono_ns();
 	for (int i = 0; i < n; i++) {
 		uint64_t off = (uint64_t)i * BLOCK % d->bytes;
 
+		int64_t begin = clock_mono_ns();
+
 		must(rdev_wait(d, RDEV_WRITE, off, mem, BLOCK, NULL) == 0);
+		note(&writes, clock_mono_ns() - begin);
 	}
-	return (double)(clock_mono_ns() - begin) / n / 1e3;
 }
 
 static int
 flush(int argc, char **argv)
 {
-	double f = atof(argv[0]), write_us = 0, us;
+	double f = atof(argv[0]), write_us, us;
 	unsigned inflight = (unsigned)atoi(argv[1]);
 	int seconds = atoi(argv[2]), rounds = 5;
 	int64_t begin, ns = 0;
@@ -328,7 +361,7 @@ flush(int argc, char **argv)
 	run.commit = true;
 	run.total = UINT32_MAX;
 	for (int i = 0; i < rounds; i++) {
-		write_us += plain_writes(plain, 200) / rounds;
+		plain_writes(plain, 200);
 		begin = clock_mono_ns();
 		run.end_ns = begin + seconds * NS_PER_S / rounds;
 		run_puts(inflight);
@@ -336,7 +369,8 @@ flush(int argc, char **argv)
 	}
 	flush_ns = 0;
 	rdev_close(plain);
-	us = (double)run.ns / (double)run.ended / 1e3;
+	us = median(&commits);
+	write_us = median(&writes);
 	printf("{\"flush_us\": %.0f, \"inflight\": %u, \"write_us\": %.1f, "
 	       "\"commit_us\": %.1f, \"per_s\": %.0f, "
 	       "\"of_write_and_flush\": %.3f, \"of_rate\": %.3f}\n",
@@ -355,11 +389,17 @@ fill(int argc, char **argv)
 	zeros = aligned_alloc(4096, BLOCK);
 	must(zeros);
 	memset(zeros, 0, BLOCK);
-	run.pool = open_pool(1, argv + 1);
+	run.pool = open_pool(1, argv + 2);
 	run.total = (unsigned)atoi(argv[0]);
 	begin = clock_mono_ns();
 	run_puts(64);
-	printf("{\"objects\": %u, \"seconds\": %.1f}\n", run.total,
+	if (pool_close(run.pool, NULL) < 0)
+		return 2;
+	run.pool = open_pool(1, argv + 2);
+	run.total = (unsigned)atoi(argv[1]);
+	run.next = 0;
+	run_puts(64);
+	printf("{\"objects\": %s, \"seconds\": %.1f}\n", argv[0],
 	    (double)(clock_mono_ns() - begin) / NS_PER_S);
 	fflush(stdout);
 	kill(getpid(), SIGKILL);
@@ -409,7 +449,7 @@ usage(void)
 {
 	fprintf(stderr,
 	    "usage: rawbench flush FLUSH_US INFLIGHT SECONDS PLAIN PATH...\n"
-	    "       rawbench fill OBJECTS PATH\n"
+	    "       rawbench fill OBJECTS BEHIND PATH\n"
 	    "       rawbench open PATH...\n");
 	return 2;
 }
@@ -430,7 +470,7 @@ main(int argc, char **argv)
 	}
 	if (argc >= 7 && strcmp(argv[1], "flush") == 0)
 		rc = flush(argc - 2, argv + 2);
-	else if (argc == 4 && strcmp(argv[1], "fill") == 0)
+	else if (argc == 5 && strcmp(argv[1], "fill") == 0)
 		rc = fill(argc - 2, argv + 2);
 	else if (argc >= 3 && strcmp(argv[1], "open") == 0)
 		rc = open_it(argc - 2, argv + 2);
