@@ -30,7 +30,9 @@ struct alloc {
 	uint64_t zone_free; /* free addresses in it */
 	uint64_t *bits;	    /* 1: in use; behind total: in use */
 	uint32_t *seg_free; /* free addresses of each segment */
+	uint32_t *seg_stale; /* of them, released since discard was there */
 	uint64_t nseg;
+	uint64_t sweep, sweep_end; /* where discard is, in a segment */
 };
 
 /* Of the addresses [i, end): how many are in the word of i, and their bits. */
@@ -59,7 +61,8 @@ alloc_new(uint64_t total)
 	a->nseg = (total + SEGMENT - 1) / SEGMENT;
 	a->bits = calloc(a->nseg * (SEGMENT / 64) + 1, sizeof(*a->bits));
 	a->seg_free = calloc(a->nseg + 1, sizeof(*a->seg_free));
-	if (!a->bits || !a->seg_free) {
+	a->seg_stale = calloc(a->nseg + 1, sizeof(*a->seg_stale));
+	if (!a->bits || !a->seg_free || !a->seg_stale) {
 		alloc_free(a);
 		return NULL;
 	}
@@ -79,6 +82,7 @@ alloc_free(struct alloc *a)
 		return;
 	free(a->bits);
 	free(a->seg_free);
+	free(a->seg_stale);
 	free(a);
 }
 
@@ -220,7 +224,7 @@ alloc_mark(struct alloc *a, uint64_t addr, uint32_t n)
 }
 
 void
-alloc_release(struct alloc *a, uint64_t addr, uint32_t n)
+alloc_return(struct alloc *a, uint64_t addr, uint32_t n)
 {
 	must(addr < a->total && n <= a->total - addr);
 	for (uint64_t i = addr, end = addr + n; i < end;) {
@@ -234,6 +238,65 @@ alloc_release(struct alloc *a, uint64_t addr, uint32_t n)
 	}
 	a->nfree += n;
 	a->zone_free += in_zone(a, addr, n);
+}
+
+void
+alloc_release(struct alloc *a, uint64_t addr, uint32_t n)
+{
+	alloc_return(a, addr, n);
+	for (uint64_t i = addr, end = addr + n; i < end;) {
+		uint64_t stop = (i | (SEGMENT - 1)) + 1;
+
+		stop = stop < end ? stop : end;
+		a->seg_stale[i >> SEGMENT_SHIFT] += (uint32_t)(stop - i);
+		i = stop;
+	}
+}
+
+/* Go on to a segment where something has been released. */
+static bool
+next_stale_segment(struct alloc *a, uint32_t n)
+{
+	uint64_t begin = a->sweep_end >> SEGMENT_SHIFT;
+
+	for (uint64_t k = 0; k < a->nseg; k++) {
+		uint64_t s = (begin + k) % a->nseg;
+
+		if (a->seg_stale[s] < n)
+			continue;
+		a->seg_stale[s] = 0;
+		a->sweep = s << SEGMENT_SHIFT;
+		a->sweep_end = (s + 1) << SEGMENT_SHIFT;
+		if (a->sweep_end > a->limit)
+			a->sweep_end = a->limit;
+		return a->sweep < a->sweep_end;
+	}
+	return false;
+}
+
+bool
+alloc_take_stale(struct alloc *a, uint32_t n, uint64_t *addr, uint32_t *run)
+{
+	for (unsigned segments = 0; segments < 2; segments++) {
+		while (a->sweep < a->sweep_end) {
+			uint64_t i = next_free(a, a->sweep), end;
+
+			if (i >= a->sweep_end)
+				break;
+			end = next_used(a, i, a->sweep_end);
+			a->sweep = end;
+			if (end - i < n)
+				continue;
+			*addr = i;
+			*run = (uint32_t)(end - i);
+			set_used(a, i, *run);
+			return true;
+		}
+		a->sweep = a->sweep_end;
+		if (segments == 0 && !next_stale_segment(a, n))
+			return false;
+	}
+	return false;
 }
 
 uint64_t

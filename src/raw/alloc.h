@@ -2,6 +2,7 @@
 #ifndef RAW_ALLOC_H
 #define RAW_ALLOC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -36,6 +37,15 @@ uint64_t alloc_zone_free(const struct alloc *a);
 int alloc_mark(struct alloc *a, uint64_t addr, uint32_t n);
 /* All of it must be in use. */
 void alloc_release(struct alloc *a, uint64_t addr, uint32_t n);
+
+/*
+ * Space for discard: a run of at least n free addresses, where something was
+ * released since it was last asked for; it is taken.  False: there is none now.
+ * alloc_return gives it back.
+ */
+bool alloc_take_stale(
+    struct alloc *a, uint32_t n, uint64_t *addr, uint32_t *run);
+void alloc_return(struct alloc *a, uint64_t addr, uint32_t run);
 
 uint64_t alloc_total(const struct alloc *a);
 uint64_t alloc_nfree(const struct alloc *a);

@@ -276,8 +276,17 @@ oldest_age(const struct list *l, int64_t now)
 static int64_t
 longest(const struct flights *fs, int64_t now)
 {
-	int64_t a = oldest_age(&fs->up, now), b = 0;
+	int64_t a = 0, b = 0;
 
+	/* A discard may take its time. */
+	list_for_each(l, &fs->up) {
+		const struct flight *f = list_entry(l, struct flight, link);
+
+		if (f->req.op != RDEV_DISCARD) {
+			a = now - f->start_ns;
+			break;
+		}
+	}
 	/* Given up in any order. */
 	list_for_each(l, &fs->given_up) {
 		const struct flight *f = list_entry(l, struct flight, link);

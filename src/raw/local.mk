@@ -4,6 +4,7 @@ libpail_la_SOURCES += \
 	src/raw/crc.c src/raw/crc.h \
 	src/raw/erase.c src/raw/erase.h \
 	src/raw/holder.c src/raw/holder.h \
+	src/raw/discard.c src/raw/discard.h \
 	src/raw/ec.c src/raw/ec.h \
 	src/raw/format.c src/raw/format.h \
 	src/raw/geom.c src/raw/geom.h \

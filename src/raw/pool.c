@@ -21,6 +21,7 @@
 #include "base/must.h"
 #include "raw/alloc.h"
 #include "raw/ckpt.h"
+#include "raw/discard.h"
 #include "raw/ec.h"
 #include "raw/index.h"
 #include "raw/log.h"
@@ -270,6 +271,7 @@ idle_check(struct loop_timer *t)
 	    !p->updates && !p->gate && !p->kick.queued &&
 	    !p->ckpt_task.queued && !p->flush_task.queued &&
 	    !p->super_task.queued && !p->changes && rebuild_idle(p) &&
+	    discard_idle(p) &&
 	    !flight_any(p);
 	for (unsigned c = 0; c < p->n; c++)
 		if (!flight_none(p, c) && loop_now(p->loop) < w->until_ns)
@@ -341,6 +343,7 @@ pool_free_memory(struct pool *p)
 	loop_cancel(p->loop, &p->rebuild_told);
 	flight_fini(p);
 	rebuild_free(p);
+	discard_fini(p);
 	strbuf_fini(&p->open.items);
 	strbuf_fini(&p->flying.items);
 	buf_unref(p->record);
@@ -516,6 +519,8 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 			rc = begin_epoch(p, op->force_degraded, e);
 		if (rc == 0)
 			rc = begin_rebuild(p, resume, e);
+		if (rc == 0 && discard_init(p, op->discard) < 0)
+			rc = err_errno(e, -ENOMEM, "open pool");
 		if (rc < 0)
 			goto fail;
 		loop_timer_set(l, &p->ckpt_timer, loop_now(l) + CKPT_EVERY);
@@ -533,6 +538,7 @@ fail:
 	if (p) {
 		p->read_only = true;
 		rebuild_halt(p);
+		discard_stop(p);
 		wait_idle(p);
 		for (unsigned c = 0; c < p->n; c++)
 			flight_orphan(p, c);
@@ -575,6 +581,7 @@ pool_abandon(struct pool *p)
 {
 	p->read_only = true;
 	rebuild_halt(p);
+	discard_stop(p);
 	wait_idle(p);
 	for (unsigned c = 0; c < p->n; c++) {
 		if (!flight_none(p, c))
@@ -594,6 +601,7 @@ pool_close(struct pool *p, struct err *e)
 
 	must(p->requests == 0);
 	rebuild_pause(p);
+	discard_stop(p);
 	if (!p->read_only)
 		rc = ckpt_and_wait(p, e);
 	if (!p->read_only && rc == 0)

@@ -18,6 +18,7 @@
  *   quorum.c   which devices are members, and are they enough
  *   repair.c   members that leave, come back, are replaced
  *   rebuild.c  what such a member misses
+ *   discard.c  free space goes back to the devices
  *   status.c   what it says about itself
  */
 #include "base/strbuf.h"
@@ -28,6 +29,7 @@
 #include "raw/repair.h"
 
 struct alloc;
+struct discard;
 struct ec;
 struct index;
 struct pool_write;
@@ -174,6 +176,8 @@ struct pool {
 	struct super_update epoch_update;
 	unsigned epoch_online; /* members with everything, as durably known */
 	uint64_t top_epoch;    /* at opening: of all devices */
+
+	struct discard *discard; /* NULL: it is off */
 
 	/* Time-outs: see flight.c. */
 	int64_t io_timeout_ns, window_ns;

@@ -323,6 +323,9 @@ rdev_open(struct loop *l, struct fileio *io, const char *path, bool read_only,
 	}
 	fd->dev.ops = &file_ops;
 	fd->dev.loop = l;
+	/* What was allocated in full is to stay so. */
+	fd->dev.wants_discard = S_ISBLK(st.st_mode) ||
+	    (uint64_t)st.st_blocks * 512 < bytes;
 	fd->dev.bytes = bytes & ~(uint64_t)4095;
 	fd->io = io;
 	fd->fd = h;

@@ -19,6 +19,7 @@
 #include "base/must.h"
 #include "raw/alloc.h"
 #include "raw/ckpt.h"
+#include "raw/discard.h"
 #include "raw/index.h"
 #include "raw/log.h"
 #include "raw/pool_int.h"
@@ -263,6 +264,9 @@ admit(struct pool *p, struct pool_write *w)
 	if (!log_has_room(p, w))
 		return -EAGAIN;
 	rc = prepare(p, w);
+	/* What is being discarded comes back by itself. */
+	if (rc == -ENOSPC && !discard_idle(p))
+		return -EAGAIN;
 	if (rc == -ENOSPC && p->freed_sectors > 0) {
 		log_flush(p);
 		return -EAGAIN;

@@ -51,6 +51,7 @@ struct simdisk {
 	struct table seen, kept;
 	struct list pending;
 	struct list hanging; /* of simreq */
+	uint64_t discarded;
 	struct simdisk_faults faults;
 };
 
@@ -206,6 +207,12 @@ simdisk_free(struct simdisk *d)
 	table_fini(&d->seen);
 	table_fini(&d->kept);
 	free(d);
+}
+
+uint64_t
+simdisk_discarded(const struct simdisk *d)
+{
+	return d->discarded;
 }
 
 struct simdisk_faults *
@@ -512,6 +519,18 @@ fault_of(struct simdisk *d, const struct rdev_req *r)
 }
 
 static void
+begin_discard(struct simdisk *d, const struct rdev_req *r)
+{
+	uint8_t junk[4096];
+
+	d->discarded += r->len;
+	memset(junk, 0xd5, sizeof(junk));
+	for (uint64_t at = 0; at < r->len; at += sizeof(junk))
+		if (sim_random(d->w, 2))
+			simdisk_poke(d, r->off + at, junk, sizeof(junk));
+}
+
+static void
 answer_soon(struct simreq *s, int64_t slow_ns)
 {
 	must(loop_timer_set(s->loop, &s->timer,
@@ -541,6 +560,9 @@ sim_submit(struct rdev *dev, struct rdev_req *r)
 		begin_write(d, s);
 	if (!w->cut && s->rc == 0 && r->op == RDEV_FLUSH)
 		begin_flush(d, s);
+	/* What was there before may be read, or anything else. */
+	if (!w->cut && s->rc == 0 && r->op == RDEV_DISCARD)
+		begin_discard(d, r);
 	s->loop = dev->loop;
 	list_init(&s->link);
 	if (d->faults.hang_ops & (1u << r->op))

@@ -62,6 +62,8 @@ void simdisk_settle(struct simdisk *d, enum sim_keep keep);
 void simdisk_peek(struct simdisk *d, uint64_t off, void *p, size_t n);
 void simdisk_poke(struct simdisk *d, uint64_t off, const void *p, size_t n);
 uint64_t simdisk_bytes(const struct simdisk *d);
+/* Bytes that were discarded, ever; they hold anything since. */
+uint64_t simdisk_discarded(const struct simdisk *d);
 /* A number that follows from all its bytes. */
 uint64_t simdisk_hash(const struct simdisk *d);
 /* Offsets of the sectors (4096 bytes) that were ever written, ascending; -1
