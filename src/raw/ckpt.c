@@ -39,8 +39,6 @@
 #include "raw/rebuild.h"
 #include "raw/xio.h"
 
-#define ROOT_MAGIC 0x544f5250u /* "PROT" */
-#define ROOT_HEADER (8 + RAW_REF_BYTES)
 #define PAGES_AT_ONCE 16
 
 struct ckpt_page {
@@ -366,7 +364,7 @@ root_entry(const struct ckpt_page *pg, uint8_t *out)
 static int
 make_root(struct ckpt *c)
 {
-	size_t parts = 1, at = ROOT_HEADER, pages = 0, bytes;
+	size_t parts = 1, at = RAW_ROOT_HEADER, pages = 0, bytes;
 
 	if (c->npages == 0)
 		return 0;
@@ -374,7 +372,7 @@ make_root(struct ckpt *c)
 		size_t n = root_entry(&c->page[i], NULL);
 
 		if (at + n > parts * RAW_EXTENT_MAX)
-			at = parts++ * RAW_EXTENT_MAX + ROOT_HEADER;
+			at = parts++ * RAW_EXTENT_MAX + RAW_ROOT_HEADER;
 		at += n;
 	}
 	bytes = (at + RAW_SECTOR - 1) & ~(size_t)(RAW_SECTOR - 1);
@@ -384,20 +382,20 @@ make_root(struct ckpt *c)
 		return -ENOMEM;
 	memset(c->root, 0, bytes);
 	c->root_len = at;
-	at = ROOT_HEADER;
+	at = RAW_ROOT_HEADER;
 	parts = 1;
 	for (size_t i = 0; i < c->npages; i++) {
 		size_t n = root_entry(&c->page[i], NULL);
 		uint8_t *part;
 
 		if (at + n > parts * RAW_EXTENT_MAX) {
-			at = parts++ * RAW_EXTENT_MAX + ROOT_HEADER;
+			at = parts++ * RAW_EXTENT_MAX + RAW_ROOT_HEADER;
 			pages = 0;
 		}
 		root_entry(&c->page[i], c->root + at);
 		at += n;
 		part = c->root + (parts - 1) * RAW_EXTENT_MAX;
-		put_le32(part, ROOT_MAGIC);
+		put_le32(part, RAW_ROOT_MAGIC);
 		put_le32(part + 4, (uint32_t)++pages);
 	}
 	c->nroot = c->root_left = parts;

@@ -171,4 +171,22 @@ void raw_ref_encode(const struct raw_ref *r, uint8_t out[RAW_REF_BYTES]);
 int raw_ref_decode(struct raw_ref *r, const uint8_t in[RAW_REF_BYTES],
     unsigned k, unsigned m);
 
+/* --- a part of the root --------------------------------------------------- */
+#define RAW_ROOT_MAGIC 0x544f5250u /* "PROT" */
+#define RAW_ROOT_HEADER (8 + RAW_REF_BYTES)
+
+struct raw_root_reader {
+	const uint8_t *in;
+	size_t n, at;
+	uint32_t left;
+	unsigned k, m;
+};
+/* in is borrowed until the last page was read.  *next: the part behind this one
+ * (ext.bytes 0: none).  -EBADMSG. */
+int raw_root_begin(struct raw_root_reader *rd, const uint8_t *in, size_t n,
+    unsigned k, unsigned m, struct raw_ref *next, struct err *e);
+/* 1: a page; 0: no more; -EBADMSG. */
+int raw_root_next(
+    struct raw_root_reader *rd, struct raw_ref *ref, struct err *e);
+
 #endif

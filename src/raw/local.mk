@@ -21,6 +21,7 @@ libpail_la_SOURCES += \
 	src/raw/read.c src/raw/read.h \
 	src/raw/recover.c src/raw/recover.h \
 	src/raw/replay.c \
+	src/raw/root.c \
 	src/raw/flight.c src/raw/flight.h \
 	src/raw/quorum.c src/raw/quorum.h \
 	src/raw/rebuild.c src/raw/rebuild.h \

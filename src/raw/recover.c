@@ -36,9 +36,6 @@
 #include "raw/quorum.h"
 #include "raw/xio.h"
 
-#define ROOT_MAGIC 0x544f5250u
-#define ROOT_HEADER (8 + RAW_REF_BYTES)
-
 /* --- superblocks ---------------------------------------------------------- */
 
 struct found {
@@ -333,30 +330,6 @@ read_ref(
 
 #define PAGES_AT_ONCE 32u
 
-/* The reference of the next page that a root names, at *at. */
-static int
-next_page(struct pool *p, const uint8_t *root, size_t n, size_t *at,
-    struct raw_ref *ref, struct err *e)
-{
-	uint8_t bytes[RAW_REF_BYTES] = {0};
-	size_t key, len;
-	int rc;
-
-	key = n - *at >= 3 ? get_le16(root + *at) : n;
-	if (key > n - *at - 3)
-		return err_set(e, -EBADMSG, "the root is cut off");
-	*at += 2 + key;
-	len = 32 + 4u * root[(*at)++];
-	if (len > RAW_REF_BYTES || len > n - *at)
-		return err_set(e, -EBADMSG, "the root is cut off");
-	memcpy(bytes, root + *at, len);
-	*at += len;
-	rc = raw_ref_decode(ref, bytes, p->k, p->m);
-	if (rc == 0 && ref->ext.bytes == 0)
-		rc = -EBADMSG;
-	return rc < 0 ? err_set(e, rc, "the root names no page") : 0;
-}
-
 static int
 load_page(struct pool *p, struct ref_read *r, struct err *e)
 {
@@ -373,37 +346,39 @@ load_page(struct pool *p, struct ref_read *r, struct err *e)
 /* One part of the root: its pages, some of them under way at a time, taken in
  * in their order.  After a failure those under way are waited for. */
 static int
-load_root(struct pool *p, const uint8_t *root, size_t n, struct err *e)
+load_root(struct pool *p, const uint8_t *root, size_t n, struct raw_ref *next,
+    struct err *e)
 {
 	struct ref_read r[PAGES_AT_ONCE];
-	uint32_t pages, begun = 0, ended = 0;
-	size_t at = ROOT_HEADER;
-	int rc = 0;
+	struct raw_root_reader rd;
+	uint32_t begun = 0, ended = 0;
+	int rc = raw_root_begin(&rd, root, n, p->k, p->m, next, e);
+	bool more = rc == 0;
 
-	if (n < ROOT_HEADER || get_le32(root) != ROOT_MAGIC)
-		return err_set(e, -EBADMSG, "the root of the index is none");
-	pages = get_le32(root + 4);
-	while (ended < begun || (rc == 0 && begun < pages)) {
+	while (ended < begun || more) {
 		struct err one = ERR_INIT;
 		struct raw_ref ref;
 		int end;
 
-		while (rc == 0 && begun < pages &&
-		    begun - ended < PAGES_AT_ONCE) {
-			rc = next_page(p, root, n, &at, &ref, e);
-			if (rc == 0)
+		while (more && begun - ended < PAGES_AT_ONCE) {
+			int got = raw_root_next(&rd, &ref, e);
+
+			if (got == 1)
 				rc = ref_begin(
 				    p, &r[begun % PAGES_AT_ONCE], &ref, e);
-			if (rc == 0)
-				begun++;
+			else
+				rc = got;
+			more = got == 1 && rc == 0;
+			begun += more;
 		}
 		if (ended == begun)
 			break;
 		end = load_page(p, &r[ended++ % PAGES_AT_ONCE], &one);
 		if (end < 0 && rc == 0) {
 			rc = end;
+			more = false;
 			*e = one;
-			err_wrap(e, rc, "page %u of %u", ended, pages);
+			err_wrap(e, rc, "page %u", ended);
 		}
 	}
 	return rc;
@@ -426,9 +401,7 @@ recover_index(struct pool *p, struct err *e)
 		p->roots[p->nroots++] = ref;
 		rc = read_ref(p, &ref, &bytes, e);
 		if (rc == 0)
-			rc = load_root(p, bytes, ref.ext.bytes, e);
-		if (rc == 0)
-			rc = raw_ref_decode(&ref, bytes + 8, p->k, p->m);
+			rc = load_root(p, bytes, ref.ext.bytes, &ref, e);
 		free(bytes);
 	}
 	if (rc < 0)

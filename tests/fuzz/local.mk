@@ -10,7 +10,11 @@ FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_block tests/fuzz/fuzz_descriptor \
 	tests/fuzz/fuzz_lease tests/fuzz/fuzz_name \
 	tests/fuzz/fuzz_s3xml tests/fuzz/fuzz_httphdr \
-	tests/fuzz/fuzz_credfile tests/fuzz/fuzz_journal
+	tests/fuzz/fuzz_credfile tests/fuzz/fuzz_journal \
+	tests/fuzz/fuzz_rawformat
+if CMOCKA
+FUZZ_TARGETS += tests/fuzz/fuzz_rawimage
+endif
 
 if FUZZERS
 FUZZ_MAIN =
@@ -70,3 +74,14 @@ tests_fuzz_fuzz_credfile_LDADD = libpail.la
 tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_journal_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_journal_LDADD = libpail.la
+
+tests_fuzz_fuzz_rawformat_SOURCES = tests/fuzz/fuzz_rawformat.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_rawformat_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_rawformat_LDADD = libpail.la
+
+# A whole store on simulated disks.
+tests_fuzz_fuzz_rawimage_SOURCES = tests/fuzz/fuzz_rawimage.c $(RAWLAB) \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_rawimage_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_fuzz_fuzz_rawimage_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK) $(RAWLAB_WRAP)
+tests_fuzz_fuzz_rawimage_LDADD = $(UNIT_LIBS)
