@@ -248,6 +248,9 @@ raw_super_decode(
 		return err_set(e, -EBADMSG,
 		    "superblock: a name of %u bytes, at most %u are possible",
 		    name, RAW_NAME_MAX);
+	if (memchr(in + 320, '\0', name))
+		return err_set(
+		    e, -EBADMSG, "superblock: there is a NUL in the name");
 	memcpy(s->name, in + 320, name);
 	for (unsigned i = 0; i < RAW_MAX_MEMBERS; i++) {
 		struct raw_member *m = &s->member[i];
