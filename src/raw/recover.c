@@ -133,6 +133,18 @@ same_pool(struct rdev *const *devs, const struct found *f, unsigned n,
 	return 0;
 }
 
+/* What only a newer pail may write, this one may read. */
+static int
+check_features(const struct pool *p, struct err *e)
+{
+	if (p->super.ro_compat == 0 || p->reading_only)
+		return 0;
+	return err_set(e, -ENOTSUP,
+	    "pool \"%s\" has features %llx that this pail cannot write; mount "
+	    "it read-only, or take a newer pail",
+	    p->super.name, (unsigned long long)p->super.ro_compat);
+}
+
 /* What becomes of a device: used, kept to be rebuilt, or left to the caller. */
 static void
 take_device(struct pool *p, const struct quorum_device *q, struct rdev **dev)
@@ -225,7 +237,8 @@ recover_members(struct pool *p, struct rdev **devs, unsigned n,
 		p->k = p->super.k;
 		p->m = p->super.m;
 		p->n = p->k + p->m;
-		for (unsigned i = 0; i < n; i++)
+		rc = check_features(p, e);
+		for (unsigned i = 0; i < n && rc == 0; i++)
 			take_device(p, &q[i], &devs[i]);
 	}
 	free(q);

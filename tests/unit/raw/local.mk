@@ -12,6 +12,7 @@ raw_tests = \
 	tests/unit/raw/test_pool \
 	tests/unit/raw/test_quorum \
 	tests/unit/raw/test_rdev \
+	tests/unit/raw/test_regress \
 	tests/unit/raw/test_rebuild \
 	tests/unit/raw/test_small
 check_PROGRAMS += $(raw_tests)
@@ -84,3 +85,8 @@ tests_unit_raw_test_fail_SOURCES = tests/unit/raw/test_fail.c $(RAWLAB) \
 tests_unit_raw_test_fail_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_fail_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP) $(FAULT_WRAP)
 tests_unit_raw_test_fail_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_regress_SOURCES = tests/unit/raw/test_regress.c $(RAWLAB)
+tests_unit_raw_test_regress_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_regress_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_regress_LDADD = $(UNIT_LIBS)
+EXTRA_DIST += tests/golden
