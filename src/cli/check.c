@@ -158,7 +158,7 @@ run(int argc, char **argv)
 	interrupt_install("nothing was changed; a check begins anew");
 	rc = tool_start(t);
 	if (rc == 0)
-		rc = tool_store(t, &c.place, argv[1], false, &t->err);
+		rc = tool_store(t, &c.place, argv[1], TOOL_READS, &t->err);
 	if (rc == 0)
 		rc = check_volume(&c);
 	json_decref(c.damaged);

@@ -118,7 +118,7 @@ open_source_volume(struct copy_verb *c)
 		p.password = c->source_password;
 	}
 	if (rc == 0)
-		rc = tool_store(t, &c->place[SRC], c->names[SRC], false,
+		rc = tool_store(t, &c->place[SRC], c->names[SRC], TOOL_READS,
 		    &t->err);
 	if (rc == 0)
 		rc = tool_layout(t, &c->place[SRC], &p, "Listing", &t->err);
@@ -189,7 +189,8 @@ open_destination_volume(struct copy_verb *c)
 {
 	struct tool *t = &c->tool;
 	struct layout_params p = t->set.volume.layout;
-	int rc = tool_store(t, &c->place[DST], c->names[DST], true, &t->err);
+	int rc = tool_store(t, &c->place[DST], c->names[DST],
+	    TOOL_CREATES, &t->err);
 
 	if (rc < 0)
 		return rc;

@@ -122,7 +122,7 @@ run(int argc, char **argv)
 	if (rc == 0)
 		rc = tool_start(t);
 	if (rc == 0)
-		rc = tool_store(t, &p, argv[1], true, &t->err);
+		rc = tool_store(t, &p, argv[1], TOOL_CREATES, &t->err);
 	if (rc == 0) {
 		lp->create = lp->must_create = true;
 		lp->plain_s3backer = !c.descriptor;

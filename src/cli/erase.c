@@ -136,7 +136,7 @@ run(int argc, char **argv)
 	interrupt_install("the same command goes on with what is left");
 	rc = tool_start(t);
 	if (rc == 0)
-		rc = tool_store(t, &c.place, argv[1], false, &t->err);
+		rc = tool_store(t, &c.place, argv[1], TOOL_WRITES, &t->err);
 	if (rc == 0)
 		rc = erase_volume(&c);
 	rc = tool_place_close(&c.place, rc, &t->err);

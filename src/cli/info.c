@@ -114,7 +114,7 @@ run(int argc, char **argv)
 	interrupt_install("nothing was changed");
 	rc = tool_start(t);
 	if (rc == 0)
-		rc = tool_store(t, &p, argv[1], false, &t->err);
+		rc = tool_store(t, &p, argv[1], TOOL_READS, &t->err);
 	if (rc == 0)
 		rc = describe_look(&d, p.store, &p.url, &t->err);
 	if (rc == 0 && !i.no_count)

@@ -141,7 +141,7 @@ run(int argc, char **argv)
 	table_init(&l.table, heads);
 	rc = tool_start(t);
 	if (rc == 0)
-		rc = tool_store(t, &l.place, argv[1], false, &t->err);
+		rc = tool_store(t, &l.place, argv[1], TOOL_READS, &t->err);
 	if (rc == 0)
 		rc = list_volumes(&l);
 	if (rc == 0 && l.broken > 0)

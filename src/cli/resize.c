@@ -134,7 +134,7 @@ run(int argc, char **argv)
 	interrupt_install("the same command goes on");
 	rc = tool_start(t);
 	if (rc == 0)
-		rc = tool_store(t, &r.place, argv[1], false, &t->err);
+		rc = tool_store(t, &r.place, argv[1], TOOL_WRITES, &t->err);
 	if (rc == 0)
 		rc = resize_volume(&r);
 	rc = tool_place_close(&r.place, rc, &t->err);

@@ -136,13 +136,15 @@ tool_end(struct tool *t, int rc)
 /* --- store and volume ---------------------------------------------------------- */
 
 int
-tool_store(struct tool *t, struct tool_place *p, const char *url, bool create,
-    struct err *e)
+tool_store(struct tool *t, struct tool_place *p, const char *url,
+    enum tool_access access, struct err *e)
 {
+	struct store_env env = t->set.env;
 	struct store *leaf;
 	int rc;
 
 	*p = (struct tool_place){0};
+	env.read_only = access == TOOL_READS;
 	rc = url_parse(&p->url, url, e);
 	if (rc < 0)
 		return rc;
@@ -150,7 +152,8 @@ tool_store(struct tool *t, struct tool_place *p, const char *url, bool create,
 	if (p->stats == NULL)
 		rc = err_set(e, -ENOMEM, "no memory");
 	if (rc == 0)
-		rc = store_open(&t->set.env, &p->url, create, &leaf, e);
+		rc = store_open(&env, &p->url, access == TOOL_CREATES, &leaf,
+		    e);
 	if (rc == 0)
 		rc = store_stack(leaf, &t->set.volume.store, p->stats,
 		    &p->store, e);

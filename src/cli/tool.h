@@ -21,7 +21,8 @@
  *
  *		if (status != TOOL_GO)
  *			return status;
- *		rc = tool_store(&m.tool, &m.place, argv[1], &m.tool.err);
+ *		rc = tool_store(&m.tool, &m.place, argv[1], TOOL_READS,
+ *		    &m.tool.err);
  *		...
  *		return tool_end(&m.tool, rc);
  *	}
@@ -77,9 +78,17 @@ struct tool_place {
 	struct layout *layout; /* NULL: not open */
 };
 
-/* Reach the store of a URL.  create: a dir: may be made.  e: t->err, mostly. */
+/* What is to be done there.  Who reads leaves a raw: store untouched: opening
+ * one for writing begins an epoch, in which members that are away fall behind. */
+enum tool_access {
+	TOOL_READS,
+	TOOL_WRITES,
+	TOOL_CREATES /* and a dir: may be made */
+};
+
+/* Reach the store of a URL.  e: t->err, mostly. */
 int tool_store(struct tool *t, struct tool_place *p, const char *url,
-    bool create, struct err *e);
+    enum tool_access access, struct err *e);
 /* Open the volume.  If it turns out to be encrypted and params has no password,
  * the one of the options is taken, or asked for.  title: of the bar while its objects are listed, if params say
  * so; NULL: do not wait for that. */

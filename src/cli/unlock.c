@@ -102,7 +102,7 @@ run(int argc, char **argv)
 		return status;
 	rc = tool_start(t);
 	if (rc == 0)
-		rc = tool_store(t, &u.place, argv[1], false, &t->err);
+		rc = tool_store(t, &u.place, argv[1], TOOL_WRITES, &t->err);
 	if (rc == 0)
 		rc = unlock_volume(&u);
 	rc = tool_place_close(&u.place, rc, &t->err);
