@@ -18,6 +18,7 @@
 #include "raw/open.h"
 #include "raw/pool.h"
 #include "store/open.h"
+#include "store/raw.h"
 
 static const struct {
 	const char *name, *summary;
@@ -103,14 +104,15 @@ add_path(struct strbuf *list, const char *s)
 	}
 }
 
-/* prefix: of the last URL that names a volume; or NULL. */
+/* prefix: of the last URL that names a volume; or NULL.  op: what URLs say of
+ * opening; or NULL. */
 static int
 collect(struct tool *t, int n, char **names, struct strbuf *list,
-    char **prefix)
+    char **prefix, struct pool_open_params *op)
 {
 	for (int i = 0; i < n; i++) {
 		struct url u;
-		int rc;
+		int rc = 0;
 
 		if (strncmp(names[i], "raw:", 4) != 0) {
 			add_path(list, names[i]);
@@ -122,12 +124,16 @@ collect(struct tool *t, int n, char **names, struct strbuf *list,
 		if (list->len > 0)
 			strbuf_putc(list, ',');
 		strbuf_puts(list, u.path); /* is a list already */
+		if (op)
+			rc = raw_store_params(&u, op, &t->err);
 		if (prefix) {
 			free(*prefix);
 			*prefix = u.prefix;
 			u.prefix = NULL;
 		}
 		url_fini(&u);
+		if (rc < 0)
+			return rc;
 	}
 	return list->failed ? err_set(&t->err, -ENOMEM, "no memory") : 0;
 }
@@ -135,7 +141,7 @@ collect(struct tool *t, int n, char **names, struct strbuf *list,
 int
 store_list_of(struct tool *t, int n, char **names, struct strbuf *list)
 {
-	return collect(t, n, names, list, NULL);
+	return collect(t, n, names, list, NULL, NULL);
 }
 
 int
@@ -144,7 +150,7 @@ store_pool_open(struct tool *t, int n, char **names, bool read_only,
 {
 	struct pool_open_params op = {.read_only = read_only};
 	struct strbuf list = STRBUF_INIT;
-	int rc = store_list_of(t, n, names, &list);
+	int rc = collect(t, n, names, &list, NULL, &op);
 
 	if (rc == 0)
 		rc = raw_open_paths(t->set.loop, t->set.fileio,
@@ -170,14 +176,17 @@ store_objects_open(struct tool *t, int n, char **names, bool read_only,
     struct store **out, char **prefix)
 {
 	struct strbuf list = STRBUF_INIT, text = STRBUF_INIT;
+	struct pool_open_params op = {.force_degraded = false};
 	struct store_env env = t->set.env;
 	struct url u;
 	int rc;
 
 	*prefix = strdup("");
-	rc = collect(t, n, names, &list, prefix);
+	rc = collect(t, n, names, &list, prefix, &op);
 	strbuf_puts(&text, "raw:");
 	add_encoded(&text, strbuf_text(&list));
+	if (op.force_degraded)
+		strbuf_puts(&text, "?force-degraded=yes");
 	if (rc == 0 && (text.failed || !*prefix))
 		rc = err_set(&t->err, -ENOMEM, "no memory");
 	if (rc == 0)

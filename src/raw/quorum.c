@@ -143,7 +143,7 @@ quorum_decide(struct quorum_device *devs, unsigned n, bool read_only,
 		    "pool \"%s\": only %u of %u members that were in use are "
 		    "here, and the others may have newer data. Bring one more, "
 		    "mount it read-only, or accept to lose what only they have "
-		    "with force-degraded",
+		    "with force-degraded=yes (raw:PATH?force-degraded=yes)",
 		    s->name, have, online);
 	return 0;
 }

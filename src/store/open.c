@@ -55,7 +55,7 @@ static const struct leaf {
 } leaves[] = {
 	{"dir", open_dir, false},
 	{"mem", open_mem, false},
-	{"raw", open_raw, false},
+	{"raw", open_raw, true},
 	{"s3", open_s3, true},
 };
 

@@ -11,7 +11,7 @@
  *   s3://BUCKET[/PREFIX][?endpoint=URL&region=R&style=path|host&profile=P...]
  *	prefix=TEXT: more of the prefix, without a "/" behind it
  *   dir:PATH[?volume=NAME]       a directory of files
- *   raw:PATH,PATH...[?volume=NAME]  a pool of raw devices
+ *   raw:PATH,PATH...[?volume=NAME&force-degraded=yes]  a pool of raw devices
  *   mem:[NAME]                   in memory, for tests
  *
  * A URL is split here once; what is left for the store itself is its

@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "base/parse.h"
 #include "loop/fileio.h"
 #include "raw/open.h"
 #include "raw/pool.h"
@@ -372,14 +373,38 @@ raw_store_fileio(struct store *s)
 }
 
 int
+raw_store_params(
+    const struct url *u, struct pool_open_params *op, struct err *e)
+{
+	for (unsigned i = 0; i < u->nparams; i++) {
+		const struct url_param *p = &u->params[i];
+		int rc;
+
+		if (strcmp(p->name, "force-degraded") != 0)
+			return err_set(e, -EINVAL,
+			    "URL %s: a raw: URL has no parameter \"%s\"; it "
+			    "has volume=NAME and force-degraded=yes",
+			    u->text, p->name);
+		rc = parse_bool(p->value, &op->force_degraded, e);
+		if (rc < 0)
+			return err_wrap(
+			    e, rc, "URL %s: force-degraded", u->text);
+	}
+	return 0;
+}
+
+int
 raw_store_open(const struct store_env *env, const struct url *u,
     struct store **out, struct err *e)
 {
 	struct pool_open_params op = {.read_only = env->read_only};
-	struct raw_store *s = calloc(1, sizeof(*s));
 	struct fileio *io = env->fileio;
-	int rc;
+	struct raw_store *s;
+	int rc = raw_store_params(u, &op, e);
 
+	if (rc < 0)
+		return rc;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_errno(e, -ENOMEM, "open %s", u->text);
 	rc = store_head_init(&s->store, &raw_ops, env->loop, u->text);

@@ -12,10 +12,14 @@
 struct err;
 struct fileio;
 struct pool;
+struct pool_open_params;
 struct store;
 struct store_env;
 struct url;
 
+/* Parameters of a raw: URL: force-degraded=yes (raw/pool.h).  -EINVAL. */
+int raw_store_params(
+    const struct url *u, struct pool_open_params *op, struct err *e);
 int raw_store_open(const struct store_env *env, const struct url *u,
     struct store **out, struct err *e);
 

@@ -287,7 +287,7 @@ put(struct slot *x)
 
 	/* A commit overwrites the same few, so that no store is filled. */
 	snprintf(x->key, sizeof(x->key), "v/%08x",
-	    run.commit ? n % 10000 : n);
+	    run.commit ? n % 4000 : n);
 	x->item = (struct pool_item){
 	    .key = x->key, .data = x->data, .size = BLOCK};
 	if (zeros && run.total - n > REAL_DATA)
