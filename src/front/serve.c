@@ -610,6 +610,7 @@ leave(struct serve *s, struct err *e)
 {
 	loop_timer_cancel(&s->patience);
 	fuse_front_leave(s->front);
+	storedoor_close(s->door);
 	int rc = volume_leave(s->volume, e);
 
 	if (rc < 0)
