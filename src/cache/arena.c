@@ -69,7 +69,13 @@ arena_open(struct arena *a, struct loop *l, uint32_t block_size,
 	    BITS_WORDS(npages) * sizeof(uint64_t));
 	a->warm_max = WARM_BYTES / block_size;
 	a->mem = reserve(bytes, PROT_READ | PROT_WRITE);
-	a->zeros = reserve(zeros_bytes(a), PROT_READ);
+	/* Written, so that they are pages of our own: the kernel can take them
+	 * for an answer even while we are being killed. */
+	a->zeros = reserve(zeros_bytes(a), PROT_READ | PROT_WRITE);
+	if (a->zeros != NULL) {
+		memset(a->zeros, 0, zeros_bytes(a));
+		(void)mprotect(a->zeros, zeros_bytes(a), PROT_READ);
+	}
 	a->slots =
 	    reserve((size_t)nslots * a->slot_stride, PROT_READ | PROT_WRITE);
 	if (!a->mem || !a->zeros || !a->slots) {

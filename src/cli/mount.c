@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 /* Options of mount(2) that are passed on. */
 static const char *const kernel_words[] = { "noexec", "noatime", "nodiratime",
 	"sync", "dirsync" };
+#define RESTART_MEMORY_MIN (4u << 20) /* a few of the largest requests */
 #define NKERNEL (sizeof(kernel_words) / sizeof(kernel_words[0]))
 
 struct mount_opts {
@@ -38,6 +40,7 @@ struct mount_opts {
 	char *file_mode;
 	uint64_t uid, gid;
 	int64_t drain_timeout_ns;
+	uint64_t restart_memory;
 	bool kernel[NKERNEL];
 };
 
@@ -64,6 +67,10 @@ static const struct conf_opt own_opts[] = {
 	    .def = "2m",
 	    .help = "at the end, give up when the store has taken nothing "
 		    "for so long; 0: never" },
+	{ "restart-memory", 0, CONF_SIZE, M(restart_memory), .arg = "SIZE",
+	    .help = "for what was written and not flushed, so that another "
+		    "process can go on after a crash; 0: the mount ends "
+		    "then (a quarter of the cache)" },
 	{ "survey", 0, CONF_FLAG, M(survey), .def = "yes",
 	    .help = "list the objects, so that absent blocks cost nothing" },
 	{ "descriptor", 0, CONF_FLAG, M(descriptor), .def = "yes",
@@ -189,6 +196,13 @@ kernel_options(const struct mount_opts *m, char **out)
 	return b.len > 0 && *out == NULL ? -ENOMEM : 0;
 }
 
+static uint64_t
+a_quarter(uint64_t cache)
+{
+	return cache / 4 > RESTART_MEMORY_MIN ? cache / 4 :
+						RESTART_MEMORY_MIN;
+}
+
 static int
 make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
     char **kernel, struct err *e)
@@ -231,6 +245,13 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	f->direct_io = m->direct_io;
 	f->writeback = m->writeback && !m->direct_io;
 	f->debug = m->debug;
+	j->ledger = conf_given(c, &m->restart_memory) ?
+	    m->restart_memory :
+	    a_quarter(m->set.volume.cache.size);
+	if (j->ledger > 0 && j->ledger < RESTART_MEMORY_MIN)
+		return err_set(e, -EINVAL,
+		    "--restart-memory %" PRIu64 ": at least 4M, or 0",
+		    j->ledger);
 	j->set = &m->set;
 	j->foreground = m->foreground || m->debug;
 	j->log_file = m->log_file;

@@ -17,6 +17,7 @@ struct mount_job {
 	const char *dir; /* as given */
 	bool foreground;
 	const char *log_file; /* absolute, or NULL */
+	uint64_t ledger; /* bytes kept for the case of a crash */
 	struct takeover *takeover; /* of a mount that is there, or NULL */
 	/* file_name, modes, flags ...; dir and source are filled in. */
 	struct serve_params serve;

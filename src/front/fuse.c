@@ -73,6 +73,10 @@ rx_get(struct fuse_front *f)
 		return NULL;
 	}
 	rx->msg = rx->base + 4096 - RX_HEADERS;
+	/* The kernel fills no page for a process that is being killed: whose
+	 * request it was would get EIO (docs/restart.md). */
+	if (f->rx_made++ < RX_FREE_MAX)
+		memset(rx->base, 0, 4096 + RX_SIZE);
 	return rx;
 }
 
@@ -505,7 +509,7 @@ tell_idle(struct loop_task *t)
 	struct fuse_front *f = container_of(t, struct fuse_front, idle_task);
 	void (*idle)(void *arg) = f->idle;
 
-	if (idle == NULL || !list_empty(&f->busy))
+	if (idle == NULL || fuse_is_busy(f))
 		return;
 	f->idle = NULL;
 	idle(f->idle_arg);
@@ -514,7 +518,7 @@ tell_idle(struct loop_task *t)
 void
 fuse_check_idle(struct fuse_front *f)
 {
-	if (f->idle != NULL && list_empty(&f->busy))
+	if (f->idle != NULL && !fuse_is_busy(f))
 		loop_defer(f->loop, &f->idle_task);
 }
 
@@ -580,7 +584,7 @@ fuse_front_abandon(struct fuse_front *f)
 static void
 release_memory(struct fuse_front *f)
 {
-	must(list_empty(&f->busy));
+	must(!fuse_is_busy(f));
 	must(!f->idle_task.queued);
 	fuse_io_fini(f);
 	fuse_texts_free(f);

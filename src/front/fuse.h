@@ -20,6 +20,7 @@
 struct err;
 struct fuse_front;
 struct kept_session;
+struct ledger;
 struct strbuf;
 struct volume;
 
@@ -45,6 +46,10 @@ struct fuse_front_params {
 	 * nothing is read before fuse_front_go.  NULL: mount. */
 	const struct kept_session *resume;
 	int device;
+
+	/* Where writes are noted before they are acknowledged, and flushes
+	 * after they have succeeded; borrowed; NULL: nowhere. */
+	struct ledger *ledger;
 
 	/* The text of a file, when it is opened.  On the loop. */
 	void (*text)(void *arg, enum fuse_text which, struct strbuf *out);

@@ -38,7 +38,8 @@ struct fuse_io {
 	struct rx *rx;	/* WRITE: holds v.src */
 	int64_t start_ns;
 	bool interrupted;
-	struct list link; /* in fuse_front.busy, or .io_free */
+	uint64_t mark;	  /* FLUSH: of the ledger, when it began */
+	struct list link; /* in fuse_front.busy, .unnoted or .io_free */
 };
 
 /*
@@ -70,7 +71,7 @@ struct fuse_front {
 	unsigned batch; /* requests to read in one go, adapted */
 	struct rx *rx;	/* to receive the next request into */
 	struct rx *rx_free;
-	unsigned rx_nfree;
+	unsigned rx_nfree, rx_made;
 
 	/* The disk's attributes that live as long as the mount. */
 	mode_t mode;
@@ -85,6 +86,13 @@ struct fuse_front {
 
 	/* Requests. */
 	struct list busy;
+	struct list unnoted; /* done; the ledger has no room to note them */
+	struct volume_req own_flush; /* for the sake of the ledger */
+	bool own_flushing;
+	uint64_t own_mark;
+	struct loop_timer trim;
+	uint64_t trim_mark;
+	int64_t own_flush_ns; /* when the last one began */
 	struct list io_free;
 	unsigned nfree;
 	struct loop_timer interrupt_timer;
@@ -97,6 +105,13 @@ struct fuse_front {
 	int64_t log_ns;
 	unsigned log_held_back;
 };
+
+static inline bool
+fuse_is_busy(const struct fuse_front *f)
+{
+	return !list_empty(&f->busy) || !list_empty(&f->unnoted) ||
+	    f->own_flushing;
+}
 
 /* fuse.c: keep the buffer of the request that is being processed. */
 struct rx *fuse_rx_keep(struct fuse_front *f);
@@ -124,5 +139,15 @@ void fuse_io_zero(struct fuse_front *f, fuse_req_t req, off_t off, off_t len);
 void fuse_io_flush(
     struct fuse_front *f, fuse_req_t req, enum volume_op op);
 void fuse_io_abort(struct fuse_front *f);
+
+/* fuse_note.c: what the ledger wants. */
+void fuse_note_init(struct fuse_front *f);
+void fuse_note_fini(struct fuse_front *f);
+/* A flush begins; it has ended. */
+uint64_t fuse_note_flush(struct fuse_front *f);
+void fuse_note_flushed(struct fuse_front *f, uint64_t mark, int rc);
+/* io is done, and off f->busy: fuse_io_end now, or when it has been noted. */
+void fuse_note_write(struct fuse_front *f, struct fuse_io *io);
+void fuse_io_end(struct fuse_io *io);
 
 #endif

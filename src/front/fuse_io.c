@@ -173,11 +173,11 @@ answer(struct fuse_io *io)
 		fuse_reply_err(req, 0);
 }
 
-static void
-io_done(struct volume_req *v)
+void
+fuse_io_end(struct fuse_io *io)
 {
-	struct fuse_io *io = v->arg;
 	struct fuse_front *f = io->f;
+	struct volume_req *v = &io->v;
 
 	/* Not loop_now: a hit takes less than a turn of the loop. */
 	count_done(f->stats, v, clock_mono_ns() - io->start_ns);
@@ -191,6 +191,20 @@ io_done(struct volume_req *v)
 	stat_sub(f->stats, STAT_FRONT_INFLIGHT, 1);
 	io_put(io);
 	fuse_check_idle(f);
+}
+
+static void
+io_done(struct volume_req *v)
+{
+	struct fuse_io *io = v->arg;
+	struct fuse_front *f = io->f;
+
+	if (v->op == VOLUME_FLUSH || v->op == VOLUME_DRAIN)
+		fuse_note_flushed(f, io->mark, v->rc);
+	if (v->rc == 0 && (v->op == VOLUME_WRITE || v->op == VOLUME_ZERO))
+		fuse_note_write(f, io);
+	else
+		fuse_io_end(io);
 }
 
 static void on_interrupt(fuse_req_t req, void *data);
@@ -377,6 +391,7 @@ fuse_io_flush(struct fuse_front *f, fuse_req_t req, enum volume_op op)
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	io->mark = fuse_note_flush(f);
 	io->v.op = op;
 	io->v.off = io->v.len = 0;
 	io_submit(io, req);
@@ -388,6 +403,7 @@ void
 fuse_io_init(struct fuse_front *f)
 {
 	list_init(&f->busy);
+	fuse_note_init(f);
 	list_init(&f->io_free);
 	f->interrupt_timer.fire = interrupt_time;
 }
@@ -395,6 +411,7 @@ fuse_io_init(struct fuse_front *f)
 void
 fuse_io_abort(struct fuse_front *f)
 {
+	list_splice_back(&f->busy, &f->unnoted);
 	list_for_each(l, &f->busy) {
 		struct fuse_io *io = list_entry(l, struct fuse_io, link);
 		fuse_req_t req = io->req;
@@ -410,8 +427,9 @@ fuse_io_fini(struct fuse_front *f)
 {
 	struct list *l;
 
-	must(list_empty(&f->busy));
+	must(!fuse_is_busy(f));
 	loop_timer_cancel(&f->interrupt_timer);
+	fuse_note_fini(f);
 	while ((l = list_pop_front(&f->io_free)) != NULL)
 		free(list_entry(l, struct fuse_io, link));
 }

@@ -144,8 +144,8 @@ start_child(struct holder *h)
 static void
 pause_then_start(struct holder *h)
 {
-	int64_t pause = h->failures == 0 ? 0 :
-				       PAUSE_NS << (h->failures - 1);
+	int64_t unit = h->p.pause_ns > 0 ? h->p.pause_ns : PAUSE_NS;
+	int64_t pause = h->failures == 0 ? 0 : unit << (h->failures - 1);
 
 	h->failures++;
 	if (h->failures > FAILURES_MAX) {
@@ -163,8 +163,7 @@ forward(struct holder *h, int signo)
 		kill(h->next.pid, signo);
 	else if (h->child > 0 && !h->drained)
 		kill(h->child, signo);
-	else
-		h->signo = signo; /* for whoever serves next */
+	h->signo = signo; /* also for whoever serves next */
 }
 
 /* The child may read the device. */
@@ -179,7 +178,6 @@ holder_let_serve(struct holder *h)
 	h->settled = true;
 	if (h->signo != 0)
 		kill(h->child, h->signo);
-	h->signo = 0;
 }
 
 static void
@@ -301,11 +299,20 @@ child_crashed(struct holder *h, int wstatus)
 		holder_over(h, 1);
 		return;
 	}
-	/* One that served took with it what it had not written. */
-	if (began) {
+	/* It was told to end, and died of that, not as one that serves. */
+	if (h->signo != 0 && WIFSIGNALED(wstatus) &&
+	    WTERMSIG(wstatus) == h->signo) {
+		holder_answer(h, WIRE_SORRY, text);
+		holder_over(h, 128 + h->signo);
+		return;
+	}
+	/* One that served may have taken with it what nobody else has. */
+	if (began && !kept_survives(&h->kept)) {
 		give_up(h, text);
 		return;
 	}
+	if (began)
+		kept_add_count(&h->kept, KEPT_CRASHES);
 	log_error("%s: %s; starting another", h->p.what, text);
 	if (h->served_ns != 0 &&
 	    clock_mono_ns() - h->served_ns > STEADY_NS)

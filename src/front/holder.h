@@ -9,7 +9,7 @@
 
 /*
  * The holder: a small process that keeps a mount alive while those that serve
- * it come and go.  docs/restart.md has the promises (H1 ...) and the states.
+ * it come and go.  docs/restart.md has the promises (T1 ...) and the states.
  *
  * It is made before the process has threads, loop or store: what it forks to
  * serve is as the program was when its options had been read.  It has no loop
@@ -39,8 +39,10 @@ struct holder_params {
 	const char *dir;    /* of the mount */
 	const char *secret; /* for a successor: the password, or "" */
 	char *const *argv;  /* starts a successor: as this one was started */
+	uint64_t ledger;    /* bytes of it (ledger.h) */
 	bool foreground;    /* somebody waits for this very process to end */
 	struct takeover *takeover; /* or NULL: a new mount */
+	int64_t pause_ns; /* after a second failure; 0: 100 ms */
 	/* In the holder: the mount is there for the first time. */
 	void (*settled)(void *arg);
 	/* In the holder: the serving process was killed before that, and could

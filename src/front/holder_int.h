@@ -46,7 +46,7 @@ struct holder {
 	unsigned failures; /* in a row */
 	bool settled;
 	int status;	   /* OVER */
-	int signo;	   /* for the next child */
+	int signo;	   /* we were told to end by it; 0: we were not */
 
 	/* The child. */
 	pid_t child; /* 0: none */

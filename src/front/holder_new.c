@@ -114,7 +114,7 @@ holder_new(const struct holder_params *p, struct holder **out, struct err *e)
 	if (rc == 0 && p->takeover != NULL)
 		rc = take_over(h, e);
 	else if (rc == 0) {
-		rc = kept_new(&h->kept, e);
+		rc = kept_new(&h->kept, p->ledger, e);
 		if (rc == 0)
 			kept_put_lease(&h->kept, &h->start.owner);
 	}

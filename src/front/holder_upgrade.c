@@ -78,6 +78,8 @@ hand_over(struct holder *h)
 		recall(h, "the new program is gone");
 		return;
 	}
+	if (h->signo != 0)
+		kill(h->next.pid, h->signo); /* meant for who serves */
 	holder_answer(h, WIRE_DONE, (char *)h->msg.body);
 	holder_shut(&h->device);
 	holder_shut(&h->door);

@@ -46,7 +46,11 @@ enum {
 	AT_INIT = 80,
 	AT_ID = AT_INIT + KEPT_INIT_MAX,
 	AT_WHEN = AT_ID + 40,
-	AT_END = AT_WHEN + 24
+	AT_LEDGER = AT_WHEN + 24, /* state */
+	AT_RING = AT_LEDGER + 8,  /* size */
+	AT_HEAD = AT_RING + 8,
+	AT_TAIL = AT_HEAD + 8,
+	AT_END = AT_TAIL + 8
 };
 
 /* Flags of FUSE_INIT, newer than some headers: the second word's. */
@@ -67,13 +71,14 @@ map(struct kept *k, struct err *e)
 }
 
 int
-kept_new(struct kept *k, struct err *e)
+kept_new(struct kept *k, uint64_t ledger, struct err *e)
 {
+	ledger = (ledger + KEPT_PAGE - 1) & ~(uint64_t)(KEPT_PAGE - 1);
 	k->page = NULL;
 	k->fd = memfd_create("pail-kept", MFD_CLOEXEC);
 	if (k->fd < 0)
 		return err_errno(e, -errno, "memory for the mount's state");
-	int rc = ftruncate(k->fd, KEPT_PAGE) < 0 ?
+	int rc = ftruncate(k->fd, (off_t)(KEPT_PAGE + ledger)) < 0 ?
 	    err_errno(e, -errno, "memory for the mount's state") :
 	    map(k, e);
 
@@ -81,6 +86,7 @@ kept_new(struct kept *k, struct err *e)
 		kept_fini(k);
 		return rc;
 	}
+	put_le64(k->page + AT_RING, ledger);
 	put_le32(k->page + AT_VERSION, KEPT_VERSION);
 	memcpy(k->page + AT_MAGIC, MAGIC, 8);
 	return 0;
@@ -118,6 +124,11 @@ kept_adopt(struct kept *k, int fd, struct err *e)
 		rc = map(k, e);
 	if (rc == 0)
 		rc = kept_check(k->page, KEPT_PAGE, e);
+	if (rc == 0 &&
+	    get_le64(k->page + AT_RING) > (uint64_t)st.st_size - KEPT_PAGE)
+		rc = err_set(e, -EPROTO,
+		    "the state of the mount has %lld bytes, which is less "
+		    "than it says", (long long)st.st_size);
 	if (rc < 0)
 		kept_fini(k);
 	return rc;
@@ -241,6 +252,54 @@ kept_get_lease(const struct kept *k, struct lease_owner *o)
 	snprintf(o->id, sizeof(o->id), "%.*s", LEASE_ID_LEN, p + AT_ID);
 	snprintf(o->when, sizeof(o->when), "%.*s",
 	    (int)sizeof(o->when) - 1, p + AT_WHEN);
+}
+
+int
+kept_get_ledger(
+    const struct kept *k, struct ledger_place *p, struct err *e)
+{
+	uint32_t state = get_le32(k->page + AT_LEDGER);
+
+	p->size = get_le64(k->page + AT_RING);
+	p->head = get_le64(k->page + AT_HEAD);
+	p->tail = get_le64(k->page + AT_TAIL);
+	/* Killed while it began at the ring's start. */
+	if (p->tail > p->head && p->tail - p->head < p->size)
+		p->head = p->tail;
+	if (state > LEDGER_GAP || p->size % KEPT_PAGE != 0 ||
+	    p->head % LEDGER_ALIGN != 0 || p->tail % LEDGER_ALIGN != 0 ||
+	    p->tail > p->head || p->head - p->tail > p->size)
+		return err_set(e, -EPROTO,
+		    "the ledger of the mount makes no sense");
+	p->state = (enum ledger_state)state;
+	return 0;
+}
+
+bool
+kept_survives(const struct kept *k)
+{
+	struct ledger_place p = { .state = LEDGER_NONE };
+
+	return kept_get_ledger(k, &p, NULL) == 0 &&
+	    p.state == LEDGER_WHOLE && kept_can_resend(k);
+}
+
+void
+kept_set_ledger_state(struct kept *k, enum ledger_state state)
+{
+	put_le32(k->page + AT_LEDGER, state);
+}
+
+void
+kept_set_head(struct kept *k, uint64_t head)
+{
+	put_le64(k->page + AT_HEAD, head);
+}
+
+void
+kept_set_tail(struct kept *k, uint64_t tail)
+{
+	put_le64(k->page + AT_TAIL, tail);
 }
 
 static size_t

@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "front/ledger.h"
 #include "layout/lease_owner.h"
 
 /*
  * What outlives the process that serves a mount: one page of shared memory
- * with all that its successor cannot learn elsewhere.
+ * with all that its successor cannot learn elsewhere, and behind it the ring of
+ * the ledger (ledger.h).
  *
  * The memory has no name (memfd); the holder keeps its descriptor.  It is
  * written by the one process that serves, and read by the next one.  Its
@@ -36,8 +38,9 @@ struct kept_session {
 	int64_t mount_ns, atime_ns, mtime_ns, ctime_ns; /* wall clock */
 };
 
-/* A new one, empty; the descriptor is close-on-exec. */
-int kept_new(struct kept *k, struct err *e);
+/* A new one, empty; the descriptor is close-on-exec.  ledger: bytes of its ring,
+ * rounded up to pages; 0: none. */
+int kept_new(struct kept *k, uint64_t ledger, struct err *e);
 /* One that another process has made, perhaps another version: takes fd.
  * -EPROTO: this version does not understand it. */
 int kept_adopt(struct kept *k, int fd, struct err *e);
@@ -63,5 +66,14 @@ void kept_add_count(struct kept *k, enum kept_count what);
 /* The kernel sends requests again when it is asked to (FUSE_HAS_RESEND in its
  * FUSE_INIT): without that a crash cannot be survived. */
 bool kept_can_resend(const struct kept *k);
+/* May another process go on, if the one that serves dies this very moment? */
+bool kept_survives(const struct kept *k);
+
+/* The ledger's own.  -EPROTO: what is there makes no sense. */
+int kept_get_ledger(
+    const struct kept *k, struct ledger_place *p, struct err *e);
+void kept_set_ledger_state(struct kept *k, enum ledger_state state);
+void kept_set_head(struct kept *k, uint64_t head);
+void kept_set_tail(struct kept *k, uint64_t tail);
 
 #endif

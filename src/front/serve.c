@@ -41,6 +41,7 @@
 #include "front/guard.h"
 #include "front/hold.h"
 #include "front/kept.h"
+#include "front/ledger.h"
 #include "front/mounts.h"
 #include "front/serve.h"
 #include "front/status.h"
@@ -80,6 +81,7 @@ struct serve {
 
 	/* The holder. */
 	struct hold *hold;
+	struct ledger *ledger;
 	struct loop_timer patience;
 	bool gone_on; /* a predecessor's session: we read it */
 	int rc;	   /* of the last flush at the end */
@@ -111,6 +113,9 @@ make_text(void *arg, enum fuse_text which, struct strbuf *out)
 
 		s->status.crashes = kept_get_count(k, KEPT_CRASHES);
 		s->status.upgrades = kept_get_count(k, KEPT_UPGRADES);
+		s->status.survives_crash = kept_survives(k);
+		s->status.unflushed_bytes =
+		    s->ledger != NULL ? ledger_used(s->ledger) : 0;
 	}
 	if (which == FUSE_TEXT_JSON)
 		status_json(&s->status, volume_stats(s->volume), out);
@@ -323,13 +328,20 @@ go_on(struct serve *s, enum ending_state was)
 	}
 }
 
+/* The store dies with this process. */
+static bool
+is_in_memory(const struct serve *s)
+{
+	return strncmp(volume_url(s->volume), "mem:", 4) == 0;
+}
+
 /* From the holder. */
 static void
 asked_to_hand_over(void *arg)
 {
 	struct serve *s = arg;
 
-	if (strncmp(volume_url(s->volume), "mem:", 4) == 0)
+	if (is_in_memory(s))
 		hold_refuse(s->hold, "the store is this process's memory");
 	else if (s->state != SERVING)
 		hold_refuse(s->hold, "the mount is being ended");
@@ -541,11 +553,51 @@ begin_hold(struct serve *s, struct err *e)
 }
 
 static int
+write_again(void *arg, const struct ledger_rec *r, struct err *e)
+{
+	struct volume *v = arg;
+
+	if (r->off > volume_size(v) || r->len > volume_size(v) - r->off)
+		return err_set(e, -EBADMSG,
+		    "the ledger has %" PRIu64 " bytes at %" PRIu64
+		    ", which is not within the volume", r->len, r->off);
+	return r->kind == LEDGER_DATA ?
+	    volume_write_wait(v, r->off, r->data, r->len, e) :
+	    volume_zero_wait(v, r->off, r->len, e);
+}
+
+/* What a predecessor had acknowledged and not flushed is written again. */
+static int
+begin_ledger(struct serve *s, struct err *e)
+{
+	const struct hold_start *h = s->p.hold;
+
+	if (h == NULL)
+		return 0;
+	int rc = ledger_open(h->kept, &s->ledger, e);
+
+	if (rc == 0 && h->resume && s->ledger != NULL) {
+		uint64_t bytes = ledger_used(s->ledger);
+
+		if (bytes > 0)
+			log_info("%s: %" PRIu64 " bytes that were not "
+				 "flushed are written again",
+			    volume_url(s->volume), bytes);
+		rc = ledger_replay(s->ledger, write_again, s->volume, e);
+	} else if (rc == 0 && !is_in_memory(s) &&
+	    (s->ledger != NULL || s->p.fuse.read_only)) {
+		ledger_start(h->kept, s->ledger);
+	}
+	return rc;
+}
+
+static int
 open_front(struct serve *s, struct fuse_front_params *fp, struct err *e)
 {
 	const struct hold_start *h = s->p.hold;
 	struct kept_session was;
 
+	fp->ledger = s->ledger;
 	if (h != NULL)
 		fp->keep = keep_session;
 	if (h == NULL || !h->resume)
@@ -577,7 +629,9 @@ start(struct serve *s, struct err *e)
 	fp.ready = front_ready;
 	fp.ended = front_ended;
 	fp.arg = s;
-	rc = open_front(s, &fp, e);
+	rc = begin_ledger(s, e);
+	if (rc == 0)
+		rc = open_front(s, &fp, e);
 	if (rc < 0) {
 		control_close(s->control, rc, err_text(e));
 		return rc;
@@ -610,6 +664,8 @@ leave(struct serve *s, struct err *e)
 {
 	loop_timer_cancel(&s->patience);
 	fuse_front_leave(s->front);
+	if (s->ledger != NULL)
+		ledger_start(s->p.hold->kept, s->ledger); /* all is flushed */
 	storedoor_close(s->door);
 	int rc = volume_leave(s->volume, e);
 
@@ -618,6 +674,15 @@ leave(struct serve *s, struct err *e)
 	control_close(s->control, -EAGAIN, "another process goes on with it");
 	hold_drained(s->hold);
 	return 0;
+}
+
+static void
+end_hold(struct serve *s)
+{
+	hold_close(s->hold);
+	s->hold = NULL;
+	ledger_free(s->ledger);
+	s->ledger = NULL;
 }
 
 static int
@@ -657,8 +722,7 @@ serve_run(struct serve *s, struct volume *v, const struct serve_params *p,
 			volume_leave(v, NULL);
 		else
 			volume_close(v, false, NULL);
-		hold_close(s->hold);
-		s->hold = NULL;
+		end_hold(s);
 		return rc;
 	}
 	rc = loop_run(s->loop);
@@ -673,7 +737,6 @@ serve_run(struct serve *s, struct volume *v, const struct serve_params *p,
 		return give_up(s, e);
 	}
 	rc = s->state == LEAVING ? leave(s, e) : finish(s, e);
-	hold_close(s->hold);
-	s->hold = NULL;
+	end_hold(s);
 	return rc;
 }

@@ -41,6 +41,8 @@ static const struct field {
 	FIELD(TEXT, control),
 	FIELD(I32, holder_pid),
 	FIELD(TEXT, holder),
+	FIELD(BOOL, survives_crash),
+	FIELD(U64, unflushed_bytes),
 	FIELD(U32, crashes),
 	FIELD(U32, upgrades),
 	FIELD(TEXT, url),

@@ -29,6 +29,8 @@ struct status {
 	char control[48];   /* control.h */
 	pid_t holder_pid;   /* docs/restart.md; 0: there is none */
 	char holder[48];    /* its socket, for pail upgrade; "" */
+	bool survives_crash; /* one now would be no error to anybody */
+	uint64_t unflushed_bytes; /* kept for that */
 	uint32_t crashes, upgrades; /* that the mount has survived */
 	char url[2048];
 	char dir[PATH_MAX];

@@ -367,8 +367,10 @@ open_once(struct opening *o, struct work_pool *pool, struct stat_set *stats,
 	if (rc == 0 && o->p->survey && s3b_survey_start(l) < 0)
 		rc = err_errno(e, -ENOMEM, "open %s%s", o->s->url, o->prefix);
 	if (rc < 0) {
-		/* e has the reason already. */
-		if (l->lease != NULL)
+		/* e has the reason already.  What was ours before stays. */
+		if (l->lease != NULL && o->p->lease == LEASE_RESUME)
+			lease_free(l->lease);
+		else if (l->lease != NULL)
 			(void)lease_release(l->lease, NULL);
 		layout_free(l);
 		return rc;

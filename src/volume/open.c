@@ -66,8 +66,10 @@ open_upper(struct volume *v, const struct store_env *env, const char *prefix,
 close_cache:
 	cache_free(v->cache);
 close_layout:
-	/* Where nothing was written the lease may go. */
-	layout_close(v->layout, !touched, &ignored);
+	/* Where nothing was written the lease may go; one that was ours before
+	 * stays ours. */
+	layout_close(v->layout,
+	    !touched && p->layout.lease != LEASE_RESUME, &ignored);
 	v->layout = NULL;
 close_journal:
 	vj_close(v, false);

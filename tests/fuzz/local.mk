@@ -11,7 +11,7 @@ FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_lease tests/fuzz/fuzz_name \
 	tests/fuzz/fuzz_s3xml tests/fuzz/fuzz_httphdr \
 	tests/fuzz/fuzz_credfile tests/fuzz/fuzz_journal \
-	tests/fuzz/fuzz_rawformat
+	tests/fuzz/fuzz_ledger tests/fuzz/fuzz_rawformat
 if CMOCKA
 FUZZ_TARGETS += tests/fuzz/fuzz_rawimage
 endif
@@ -74,6 +74,10 @@ tests_fuzz_fuzz_credfile_LDADD = libpail.la
 tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_journal_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_journal_LDADD = libpail.la
+
+tests_fuzz_fuzz_ledger_SOURCES = tests/fuzz/fuzz_ledger.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_ledger_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_ledger_LDADD = libpail.la
 
 tests_fuzz_fuzz_rawformat_SOURCES = tests/fuzz/fuzz_rawformat.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_rawformat_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)

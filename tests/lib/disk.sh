@@ -103,10 +103,23 @@ disk_pid()
 	done
 }
 
-# disk_holder DIR: the process that holds the mount.
+# disk_holder DIR: the process that holds the mount, if there is one.
 disk_holder()
 {
-	timeout 20 jq .holder_pid "$1/.status.json"
+	local pid
+	pid=$(awk '/^PPid:/ { print $2 }' "/proc/$(disk_pid "$1")/status")
+	! grep -qx pail-holder "/proc/$pid/comm" || echo "$pid"
+}
+
+# disk_crash DIR: as if the power had failed, for the volume: nobody is left who
+# could start another process.
+disk_crash()
+{
+	local pid
+	pid=$(disk_pid "$1")
+	# shellcheck disable=SC2046
+	kill -KILL $(disk_holder "$1") "$pid"
+	wait_for 10 ended "$pid"
 }
 
 # disk_stat DIR NAME: a number or word of the mount's status.

@@ -42,7 +42,7 @@ round_trip(void **state)
 	struct kept a, b;
 	struct lease_owner o = { .token = 0x12345678 }, p = { .pid = 5 };
 
-	assert_int_equal(kept_new(&a, NULL), 0);
+	assert_int_equal(kept_new(&a, 10000, NULL), 0);
 	assert_int_equal(kept_get_session(&a, &t, NULL), 0);
 	assert_int_equal(t.init_len, 0);
 	assert_false(kept_can_resend(&a));
@@ -86,7 +86,7 @@ flags(void **state)
 	struct kept_session s = { 0 };
 	struct kept k;
 
-	assert_int_equal(kept_new(&k, NULL), 0);
+	assert_int_equal(kept_new(&k, 0, NULL), 0);
 	fuse_init(&s, 0, RESEND); /* an old kernel has no second word */
 	kept_put_session(&k, &s);
 	assert_false(kept_can_resend(&k));
@@ -103,7 +103,7 @@ not_understood(void **state)
 	struct err e = ERR_INIT;
 	struct kept k, other;
 
-	assert_int_equal(kept_new(&k, NULL), 0);
+	assert_int_equal(kept_new(&k, 0, NULL), 0);
 	assert_int_equal(kept_check(k.page, KEPT_PAGE - 1, &e), -EPROTO);
 	k.page[8] = 2;
 	assert_int_equal(kept_adopt(&other, dup(k.fd), &e), -EPROTO);
@@ -117,7 +117,7 @@ not_understood(void **state)
 	kept_fini(&k);
 
 	/* A FUSE_INIT that is none. */
-	assert_int_equal(kept_new(&k, NULL), 0);
+	assert_int_equal(kept_new(&k, 0, NULL), 0);
 	fuse_init(&s, 0, 0);
 	kept_put_session(&k, &s);
 	put_le32(k.page + 76, KEPT_INIT_MAX + 1);

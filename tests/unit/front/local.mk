@@ -1,6 +1,7 @@
 # unit tests of src/front
 front_unit = tests/unit/front/control tests/unit/front/ending \
 	tests/unit/front/holder tests/unit/front/kept \
+	tests/unit/front/ledger \
 	tests/unit/front/mounts tests/unit/front/status \
 	tests/unit/front/storedoor tests/unit/front/wire
 check_PROGRAMS += $(front_unit)
@@ -30,3 +31,6 @@ tests_unit_front_kept_LDADD = $(UNIT_LIBS)
 tests_unit_front_wire_SOURCES = tests/unit/front/wire.c
 tests_unit_front_wire_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_front_wire_LDADD = $(UNIT_LIBS)
+tests_unit_front_ledger_SOURCES = tests/unit/front/ledger.c
+tests_unit_front_ledger_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_front_ledger_LDADD = $(UNIT_LIBS)

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeping the ledger: each write is noted between its end and its answer.
+ *
+ * Noting it at its end, not at its beginning, has two reasons: what failed is
+ * not noted, and the order of the notes is that in which writes were
+ * acknowledged.  (Of two that overlap and were in flight together either may
+ * win, as on a disk.)
+ *
+ * A note can go when a flush that began after it has succeeded.  Whoever flushes
+ * clears the ledger by that; if nobody does, and it is half full, we do.  If it
+ * is full, writes wait (their data is taken, only the answer is late) until that
+ * flush is done.  If the flush fails the ledger gives up, so that a store that
+ * refuses holds up nobody who would not have had to wait anyway.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "front/fuse_int.h"
+#include "front/ledger.h"
+
+#define GAP_RETRY_NS (5 * NS_PER_S)
+#define TRIM_NS (30 * NS_PER_S)
+
+static void flush_for_room(struct fuse_front *f);
+
+static bool
+note(struct fuse_front *f, const struct volume_req *v)
+{
+	return ledger_add(f->p.ledger, v->off, v->len,
+	    v->op == VOLUME_WRITE ? v->src : NULL);
+}
+
+/* Those that waited, in their order. */
+static void
+note_waiting(struct fuse_front *f)
+{
+	while (!list_empty(&f->unnoted)) {
+		struct fuse_io *io =
+		    list_entry(f->unnoted.next, struct fuse_io, link);
+
+		if (!note(f, &io->v))
+			return;
+		list_del(&io->link);
+		fuse_io_end(io);
+	}
+}
+
+/* Every TRIM_NS while there is something; the last one gives memory back. */
+static void
+arm_trim(struct fuse_front *f)
+{
+	f->trim_mark = ledger_head(f->p.ledger);
+	if (loop_timer_set(f->loop, &f->trim, loop_now(f->loop) + TRIM_NS) < 0)
+		log_debug("no memory for a timer: the ledger keeps its own");
+}
+
+static void
+trim_time(struct loop_timer *t)
+{
+	struct fuse_front *f = container_of(t, struct fuse_front, trim);
+
+	if (ledger_head(f->p.ledger) != f->trim_mark)
+		arm_trim(f); /* more was written */
+	else
+		ledger_trim(f->p.ledger);
+}
+
+uint64_t
+fuse_note_flush(struct fuse_front *f)
+{
+	return f->p.ledger != NULL ? ledger_mark(f->p.ledger) : 0;
+}
+
+void
+fuse_note_flushed(struct fuse_front *f, uint64_t mark, int rc)
+{
+	struct ledger *l = f->p.ledger;
+
+	if (l == NULL)
+		return;
+	bool had_gap = ledger_has_gap(l);
+
+	if (!loop_timer_armed(&f->trim) && ledger_used(l) > 0)
+		arm_trim(f);
+
+	if (rc == 0)
+		ledger_flushed(l, mark);
+	if (had_gap && !ledger_has_gap(l))
+		log_info("everything is flushed: the mount survives a crash "
+			 "again");
+	note_waiting(f);
+	if (!list_empty(&f->unnoted))
+		flush_for_room(f);
+}
+
+static void
+own_flush_done(struct volume_req *r)
+{
+	struct fuse_front *f = r->arg;
+
+	f->own_flushing = false;
+	if (r->rc < 0 && !list_empty(&f->unnoted)) {
+		log_warn("more was written than can be kept for the case of a "
+			 "crash, and it cannot be flushed (%s): until it can, "
+			 "a crash is the end of this mount", err_text(&r->err));
+		ledger_give_up(f->p.ledger);
+	}
+	fuse_note_flushed(f, f->own_mark, r->rc);
+	volume_req_fini(r);
+	fuse_check_idle(f);
+}
+
+static void
+flush_for_room(struct fuse_front *f)
+{
+	if (f->own_flushing)
+		return;
+	f->own_flushing = true;
+	f->own_flush_ns = loop_now(f->loop);
+	f->own_mark = ledger_mark(f->p.ledger);
+	memset(&f->own_flush, 0, sizeof(f->own_flush));
+	f->own_flush.op = VOLUME_FLUSH;
+	f->own_flush.done = own_flush_done;
+	f->own_flush.arg = f;
+	volume_submit(f->volume, &f->own_flush);
+}
+
+void
+fuse_note_write(struct fuse_front *f, struct fuse_io *io)
+{
+	if (f->p.ledger == NULL) {
+		fuse_io_end(io);
+		return;
+	}
+	if (!list_empty(&f->unnoted) || !note(f, &io->v)) {
+		list_del(&io->link);
+		list_push_back(&f->unnoted, &io->link);
+		flush_for_room(f);
+		return;
+	}
+	fuse_io_end(io);
+	/* In the gap it is tried again now and then. */
+	if (ledger_wants_flush(f->p.ledger) &&
+	    (!ledger_has_gap(f->p.ledger) ||
+		loop_now(f->loop) - f->own_flush_ns > GAP_RETRY_NS))
+		flush_for_room(f);
+}
+
+void
+fuse_note_init(struct fuse_front *f)
+{
+	list_init(&f->unnoted);
+	f->trim.fire = trim_time;
+}
+
+void
+fuse_note_fini(struct fuse_front *f)
+{
+	loop_timer_cancel(&f->trim);
+}
