@@ -388,6 +388,43 @@ ckpt_and_wait(struct pool *p, struct err *e)
 	return 0;
 }
 
+static void
+update_waited(struct super_update *u, int rc)
+{
+	struct wait *w = u->arg;
+
+	w->rc = rc;
+	w->done = true;
+}
+
+static int
+update_and_wait(struct pool *p)
+{
+	struct wait w = {.update.done = update_waited};
+	int rc;
+
+	w.update.arg = &w;
+	member_update_supers(p, &w.update);
+	rc = loop_run_until(p->loop, &w.done);
+	return rc < 0 ? rc : w.rc;
+}
+
+/*
+ * Where power has gone in the middle of an update, some superblocks still name
+ * the root before.  Its pages are free for what is written next: so before that
+ * all name the one that was chosen, as the next cut, or the loss of who knows
+ * it, may leave nothing but the older ones.
+ */
+static int
+make_even(struct pool *p, struct err *e)
+{
+	int rc = p->uneven ? update_and_wait(p) : 0;
+
+	return rc < 0 ? err_errno(e, rc, "pool \"%s\": superblocks",
+			    p->super.name)
+		      : 0;
+}
+
 /* Who takes part in the new epoch, and who does not. */
 static void
 begin_member(struct pool *p, unsigned c)
@@ -514,7 +551,9 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 		for (unsigned c = 0; c < p->n; c++)
 			resume = resume && !p->member[c].returning;
 		p->read_only = false;
-		rc = recover_mend(p, e);
+		rc = make_even(p, e);
+		if (rc == 0)
+			rc = recover_mend(p, e);
 		if (rc == 0)
 			rc = begin_epoch(p, op->force_degraded, e);
 		if (rc == 0)
@@ -550,27 +589,13 @@ fail:
 
 /* --- close -------------------------------------------------------------------- */
 
-static void
-update_waited(struct super_update *u, int rc)
-{
-	struct wait *w = u->arg;
-
-	w->rc = rc;
-	w->done = true;
-}
-
 static int
 mark_clean(struct pool *p, struct err *e)
 {
-	struct wait w = {.update.done = update_waited};
 	int rc;
 
-	w.update.arg = &w;
 	p->super.flags |= RAW_FLAG_CLEAN;
-	member_update_supers(p, &w.update);
-	rc = loop_run_until(p->loop, &w.done);
-	if (rc == 0)
-		rc = w.rc;
+	rc = update_and_wait(p);
 	if (rc < 0)
 		return err_errno(e, rc, "close pool \"%s\"", p->super.name);
 	return 0;
@@ -599,7 +624,8 @@ pool_close(struct pool *p, struct err *e)
 {
 	int rc = 0;
 
-	must(p->requests == 0);
+	/* A checkpoint, or a change, has a SYNC of its own. */
+	must(p->requests == 0 || p->ckpt || p->changes);
 	rebuild_pause(p);
 	discard_stop(p);
 	if (!p->read_only)

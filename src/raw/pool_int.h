@@ -125,6 +125,7 @@ struct pool {
 	struct err why;
 	uint64_t replayed, dropped; /* commits, when it was opened */
 	struct recover_tail recover_tail;
+	bool uneven; /* at opening: not all superblocks are the best one */
 
 	/* Log. */
 	uint64_t next_seq;    /* of the open batch */

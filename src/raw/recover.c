@@ -41,6 +41,7 @@
 struct found {
 	struct raw_super super;
 	bool valid;
+	bool uneven; /* its copies are not all alike, or not all there */
 };
 
 static bool
@@ -67,7 +68,7 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 	unsigned newer_format = 0;
 	int rc = -EBADMSG;
 
-	f->valid = false;
+	f->valid = f->uneven = false;
 	if (!sector)
 		return err_errno(e, -ENOMEM, "read superblocks");
 	for (unsigned i = 0; i < RAW_NCOPIES; i++) {
@@ -80,14 +81,18 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 			break;
 		off = raw_copy_offset(i, end);
 		if (rdev_wait(d, RDEV_READ, off, sector, RAW_SECTOR, &io) < 0) {
+			f->uneven = true;
 			if (io.rc == -ETIMEDOUT)
 				break;
 			continue;
 		}
 		if (raw_super_decode(&s, sector, &first) < 0) {
+			f->uneven = true;
 			newer_format += first.rc == -ENOTSUP;
 			continue;
 		}
+		if (f->valid && (newer(&s, &f->super) || newer(&f->super, &s)))
+			f->uneven = true;
 		if (!f->valid || newer(&s, &f->super))
 			f->super = s;
 		f->valid = true;
@@ -238,8 +243,11 @@ recover_members(struct pool *p, struct rdev **devs, unsigned n,
 		p->m = p->super.m;
 		p->n = p->k + p->m;
 		rc = check_features(p, e);
-		for (unsigned i = 0; i < n && rc == 0; i++)
+		for (unsigned i = 0; i < n && rc == 0; i++) {
+			p->uneven = p->uneven || f[i].uneven ||
+			    newer(&p->super, &f[i].super);
 			take_device(p, &q[i], &devs[i]);
+		}
 	}
 	free(q);
 	free(f);

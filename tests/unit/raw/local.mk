@@ -14,6 +14,7 @@ raw_tests = \
 	tests/unit/raw/test_rdev \
 	tests/unit/raw/test_regress \
 	tests/unit/raw/test_rebuild \
+	tests/unit/raw/test_reopen \
 	tests/unit/raw/test_small
 check_PROGRAMS += $(raw_tests)
 TESTS += $(raw_tests)
@@ -69,6 +70,10 @@ tests_unit_raw_test_small_SOURCES = tests/unit/raw/test_small.c $(RAWLAB) \
 tests_unit_raw_test_small_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_small_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_small_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_reopen_SOURCES = tests/unit/raw/test_reopen.c $(RAWLAB)
+tests_unit_raw_test_reopen_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_reopen_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_reopen_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_full_SOURCES = tests/unit/raw/test_full.c $(RAWLAB)
 tests_unit_raw_test_full_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_full_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
