@@ -281,6 +281,14 @@ index_get(struct index *ix, const char *key, struct raw_object *o,
 	return entry_object(ix, obj, obj_len, o, ext, maxext);
 }
 
+bool
+index_has(struct index *ix, const char *key, uint64_t seq)
+{
+	struct raw_object o;
+
+	return index_get(ix, key, &o, NULL, 0) == 0 && o.seq == seq;
+}
+
 /* --- editing ----------------------------------------------------------------
  */
 

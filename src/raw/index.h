@@ -35,6 +35,8 @@ void index_free(struct index *ix); /* accepts NULL */
  */
 int index_get(struct index *ix, const char *key, struct raw_object *o,
     struct raw_extent *ext, unsigned maxext);
+/* The object that commit seq has put is still there. */
+bool index_has(struct index *ix, const char *key, uint64_t seq);
 /* Insert or replace.  -ENOMEM: nothing has changed. */
 int index_put(struct index *ix, const char *key, const struct raw_object *o);
 /* -ENOENT, -ENOMEM: nothing has changed. */

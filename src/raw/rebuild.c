@@ -315,6 +315,11 @@ next_object(struct rebuild *rb)
 	unsigned n;
 	int rc;
 
+	/* Nothing pins the extents that are left of an object: they are only
+	 * its own as long as the index says so. */
+	if (rb->next_ext < rb->obj.nextents &&
+	    !index_has(rb->pool->index, rb->walk.key, rb->obj.seq))
+		rb->next_ext = rb->obj.nextents;
 	while (rb->next_ext >= rb->obj.nextents) {
 		rc = index_walk_next(
 		    &rb->walk, &rb->obj, rb->ext, RAW_MAX_EXTENTS);

@@ -121,6 +121,11 @@ begin(struct scrub *s, const struct raw_extent *ext, const char *key)
 static int
 next_object_extent(struct scrub *s, struct raw_extent *out)
 {
+	/* Nothing pins the extents that are left of an object: they are only
+	 * its own as long as the index says so. */
+	if (s->next_ext < s->obj.nextents &&
+	    !index_has(s->pool->index, s->walk.key, s->obj.seq))
+		s->next_ext = s->obj.nextents;
 	while (s->next_ext >= s->obj.nextents) {
 		int rc = index_walk_next(
 		    &s->walk, &s->obj, s->ext, RAW_MAX_EXTENTS);

@@ -264,10 +264,50 @@ test_replaced(void **state)
 	each_percent(4, 2, true);
 }
 
+/* An object of several extents is replaced while one of them has been worked at,
+ * and the others are soon somebody else's: nothing is lost, and nobody to
+ * blame. */
+static void
+test_replaced_under_it(void **state)
+{
+	struct lab_params lp = {
+	    .k = 2, .m = 1, .seed = 11, .disk_bytes = 64u << 20};
+	struct pool_rebuild_limits slow = {.max_bytes_per_s = 100000}, none = {0};
+	struct lab_object big = {.version = 1, .size = 9u << 20};
+	struct pool_status st;
+	struct err e = ERR_INIT;
+
+	lab_reproduce("test_replaced_under_it");
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	lab_check(ml_offline(&lab, 1, false, &e) == 0);
+	lab_check(lab_put(&lab, 0, &big) == 0);
+	pool_rebuild_limit(lab.pool, &slow);
+	/* It is in use: one extent at a time. */
+	lab.pool->asked_ns = ml_now(&lab) + NS_PER_S;
+	lab_check(ml_online(&lab, lab.disk[1], false, &e) == 0);
+	ml_pass(&lab, NS_PER_S / 2);
+	for (unsigned i = 0; i < 16; i++) {
+		big.version++;
+		lab_check(lab_put(&lab, 0, &big) == 0);
+		lab_check(lab_sync(&lab) == 0);
+	}
+	pool_rebuild_limit(lab.pool, &none);
+	lab_check(ml_rebuilt(&lab) == 0);
+	ml_status(&lab, &st);
+	lab_check(st.rebuild.lost == 0);
+	for (unsigned c = 0; c < lab.n; c++)
+		lab_check(st.member[c].checksum_errors == 0);
+	lab_check(lab_compare(&lab, 0, &big) == 0);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_replaced_under_it),
 	    cmocka_unit_test(test_back),
 	    cmocka_unit_test(test_replaced),
 	};
