@@ -214,6 +214,10 @@ may_be_there(const struct xio *x)
 		const struct xio_column *col = &x->col[c];
 
 		good += col->state == XIO_GOOD;
+		/* A member that is not here is lost: what was synced is on
+		 * the others. */
+		if (!x->pool->member[xio_member(x, c)].dev)
+			continue;
 		unread += col->state == XIO_LATE ||
 		    (col->state == XIO_BAD && col->req.rc < 0);
 	}

@@ -174,6 +174,47 @@ test_one_knows(void **state)
 	lab_fini(&lab);
 }
 
+/*
+ * A commit that was not synced has come to one member only.  Whether the third
+ * was out before, or is lost now: the commit is dropped, and the pool opened.
+ */
+static void
+test_torn_and_one_away(void **state)
+{
+	for (unsigned how = 0; how < 2; how++) {
+		struct lab_params lp = {.k = 2, .m = 1, .seed = 6};
+		struct lab_object next = {.version = 99, .size = 50000};
+		struct err e = ERR_INIT;
+		struct lab_op *op;
+		unsigned key = 3;
+
+		lab_reproduce("test_torn_and_one_away, %u", how);
+		memset(model, 0, sizeof(model));
+		lab_init(&lab, &lp);
+		lab_must_open(&lab);
+		put_some(0, 10);
+		lab_must_close(&lab);
+		if (how == 0 && lab_open(&lab, 5, false, &e) < 0)
+			lab_fail("%s", err_text(&e));
+		if (how == 1)
+			lab_must_open(&lab);
+		op = lab_begin(&lab, POOL_PUT, &key, &next, 1);
+		lab_check(lab_wait(op) == 0);
+		lab_op_free(op);
+		lab.w.cut = true;
+		lab_kill(&lab);
+		simdisk_settle(lab.disk[0], SIM_KEEP_ALL);
+		simdisk_settle(lab.disk[1], SIM_KEEP_ALL);
+		simdisk_settle(lab.disk[2], SIM_KEEP_NONE);
+		lab.w.cut = false;
+		if (lab_open(&lab, 5, false, &e) < 0)
+			lab_fail("%s", err_text(&e));
+		lab_compare_all(&lab, model, "torn, one away");
+		lab_must_close(&lab);
+		lab_fini(&lab);
+	}
+}
+
 static bool
 syncing(void)
 {
@@ -208,6 +249,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_half_written),
 	    cmocka_unit_test(test_one_knows),
+	    cmocka_unit_test(test_torn_and_one_away),
 	    cmocka_unit_test(test_close_in_checkpoint),
 	};
 
