@@ -385,13 +385,15 @@ flush_end(struct pool *p)
 {
 	struct list done;
 
+	list_init(&done);
+	list_splice_back(&done, &p->flushing);
 	p->flush_flying = false;
 	if (!p->read_only) {
 		p->durable_seq = p->flush_seq;
+		/* A write that waits for space may begin the next flush in
+		 * here: those who wait for that one are not ours. */
 		log_release(p);
 	}
-	list_init(&done);
-	list_splice_back(&done, &p->flushing);
 	while (!list_empty(&done)) {
 		struct list *l = list_pop_front(&done);
 		struct pool_req *r = list_entry(l, struct pool_req, link);

@@ -48,17 +48,19 @@ chance(struct world *w, uint64_t n)
 	return sim_random(&w->lab.w, n);
 }
 
-/* Objects that nobody touches, until a few dozen sectors are free. */
+/* Objects that nobody touches, until so many sectors of each member are free. */
 static void
-fill_up(struct world *w)
+fill_up(struct world *w, unsigned leave)
 {
 	for (unsigned key = BALLAST; key < LAB_NKEYS; key++) {
 		uint64_t nfree = alloc_nfree(w->lab.pool->alloc);
 		struct lab_object o = {++w->version, 1u << 20, 0};
 		uint64_t keep = alloc_zone_free(w->lab.pool->alloc) +
-		    130 * w->lab.n;
+		    leave * w->lab.n;
 		int rc;
 
+		if (w->model[key].version)
+			continue;
 		for (; o.size >= 4096; o.size /= 2) {
 			if (nfree < keep + o.size / 4096 * w->lab.n / w->lab.k)
 				continue;
@@ -171,7 +173,7 @@ world_init(struct world *w, unsigned pr, uint64_t seed, const char *test)
 		.seed = seed,
 		.disk_bytes = 27u << 20});
 	lab_must_open(&w->lab);
-	fill_up(w);
+	fill_up(w, 130);
 }
 
 /* A run of some requests, cut everywhere; and again from where some cut left
@@ -305,6 +307,44 @@ test_torn(void **state)
 	each_world("torn", torn, 1, 0);
 }
 
+/* The pool is so full that what a commit frees is all there is for the next
+ * one: until it is durable the old object must not be written over (I1). */
+static void
+reuse(struct world *w, unsigned pr)
+{
+	struct crash *c = calloc(1, sizeof(*c));
+	unsigned last[4] = {0};
+
+	must(c);
+	c->lab = &w->lab;
+	thoroughness(c, 3);
+	c->where = "a full pool";
+	fill_up(w, 8);
+	crash_begin(c, &w->lab, w->model);
+	/* Commits end while flushes are under way. */
+	for (unsigned i = 0; i < 24; i++) {
+		unsigned key = i % 4;
+		struct lab_object o = {++w->version, 4096, 0};
+
+		crash_wait(c, &c->op[last[key]]);
+		last[key] = c->nops;
+		crash_write(c, POOL_PUT, &key, &o, 1, false);
+		if (i % 2)
+			crash_sync(c, false);
+	}
+	crash_end(c);
+	crash_check_all(c, 0, c->events);
+	count(w, c);
+	crash_free(c);
+	free(c);
+}
+
+static void
+test_reuse(void **state)
+{
+	each_world("reuse", reuse, 1, 0);
+}
+
 /* One device ignores flushes: as if it had been lost. */
 static void
 one_lies(struct world *w, unsigned pr)
@@ -406,6 +446,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_everywhere),
 	    cmocka_unit_test(test_torn),
+	    cmocka_unit_test(test_reuse),
 	    cmocka_unit_test(test_one_lies),
 	    cmocka_unit_test(test_all_lie),
 	};
