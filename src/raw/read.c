@@ -149,8 +149,10 @@ read_extents(struct pool_read *rd)
 	bool tail = o->meta_code == RAW_META_TAIL;
 	int rc = 0;
 
-	/* Twice: an extent may hold both data and metadata. */
-	rd->xio = calloc(2u * o->nextents + 1, sizeof(*rd->xio));
+	/* Twice: an extent may hold both data and metadata.  Not zeroed: each
+	 * is as it is needed, and they are large. */
+	rd->xio = malloc(
+	    ((tail ? 2u : 1u) * o->nextents + 1) * sizeof(*rd->xio));
 	if (tail)
 		rd->tail = malloc(o->meta_len);
 	if (!rd->xio || (tail && !rd->tail))

@@ -9,6 +9,7 @@
 #include "raw/xio.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,8 @@ xio_setup(struct xio *x, struct pool *p, struct raw_extent *ext,
 	void (*done)(struct xio *) = x->done;
 	void *arg = x->arg;
 
-	memset(x, 0, sizeof(*x));
+	/* There are many columns that no extent of this pool has. */
+	memset(x, 0, offsetof(struct xio, col) + p->n * sizeof(x->col[0]));
 	x->done = done;
 	x->arg = arg;
 	x->pool = p;
