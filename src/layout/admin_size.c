@@ -31,6 +31,7 @@
 #include "base/must.h"
 #include "layout/admin.h"
 #include "layout/lease.h"
+#include "layout/s3b_name.h"
 #include "layout/s3b_open.h"
 
 #define PROGRESS_NS (100 * NS_PER_MS)
@@ -108,7 +109,8 @@ erase_blocks(struct store *s, const char *prefix, bool hashed,
 	int rc;
 
 	if (l == NULL)
-		return err_errno(e, -ENOMEM, "erase %s%s", s->url, prefix);
+		return err_errno(e, -ENOMEM, "erase %s",
+		    VOLUME_NAME(s, prefix));
 	rc = layout_survey_wait(l, NULL, NULL, e);
 	if (rc == 0)
 		rc = erase_range(l, 0, l->info.nblocks, progress, arg, e);
@@ -145,8 +147,8 @@ layout_erase_volume(struct store *s, const char *prefix, bool force,
 		memset(&f, 0, sizeof(f));
 		rc = 0;
 	} else if (rc == 0 && f.kind == VOLUME_NONE && !force)
-		rc = err_set(e, -ENOENT, "%s%s: there is no volume", s->url,
-		    prefix);
+		rc = err_set(e, -ENOENT, "%s: there is no volume",
+		    VOLUME_NAME(s, prefix));
 	if (rc == 0)
 		rc = lease_owner_self(&me, e);
 	if (rc == 0)
@@ -193,8 +195,8 @@ set_geometry(struct layout *l, uint64_t size, struct err *e)
 {
 	int rc = s3b_set_size(l, size);
 
-	return rc < 0 ? err_errno(e, rc, "resize %s%s", l->store->url,
-			    l->prefix)
+	return rc < 0 ? err_errno(e, rc, "resize %s",
+			    VOLUME_NAME(l->store, l->prefix))
 		      : layout_survey_wait(l, NULL, NULL, e);
 }
 
@@ -211,7 +213,8 @@ layout_resize(struct layout *l, uint64_t size, layout_progress *progress,
 	if (rc == 0 && l->info.read_only)
 		rc = err_set(e, -EROFS, "it is not open for writing");
 	if (rc < 0)
-		return err_wrap(e, rc, "resize %s%s", l->store->url, l->prefix);
+		return err_wrap(e, rc, "resize %s",
+		    VOLUME_NAME(l->store, l->prefix));
 	if (size == old)
 		return 0;
 	/* All that was ever larger than both. */
@@ -220,7 +223,8 @@ layout_resize(struct layout *l, uint64_t size, layout_progress *progress,
 		rc = erase_range(l, low, NBLOCKS_MAX, progress, arg, e);
 	rc2 = s3b_set_size(l, rc == 0 ? size : old);
 	if (rc == 0 && rc2 < 0)
-		rc = err_errno(e, rc2, "resize %s%s", l->store->url, l->prefix);
+		rc = err_errno(e, rc2, "resize %s",
+		    VOLUME_NAME(l->store, l->prefix));
 	if (rc < 0)
 		return rc;
 	if (l->has_desc) {

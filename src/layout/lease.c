@@ -204,15 +204,15 @@ look(struct store *s, const char *prefix, struct chain *c, struct err *e)
 	for (;;) {
 		if (c->n == CHAIN_MAX)
 			return err_set(e, -EBUSY,
-			    "%s%s: %d takeovers of the lease have failed one "
+			    "%s: %d takeovers of the lease have failed one "
 			    "after the other; remove it with pail unlock",
-			    s->url, prefix, CHAIN_MAX);
+			    VOLUME_NAME(s, prefix), CHAIN_MAX);
 		rc = get_owner(s, key, &c->v[c->n], e);
 		if (rc == -ENOENT)
 			return 0;
 		if (rc < 0)
-			return err_wrap(e, rc, "looking whether %s%s is mounted",
-			    s->url, prefix);
+			return err_wrap(e, rc, "looking whether %s is mounted",
+			    VOLUME_NAME(s, prefix));
 		takeover_key(key, prefix, &c->v[c->n++]);
 	}
 }
@@ -249,12 +249,12 @@ refuse(struct store *s, const char *prefix, const struct lease_owner *o,
 	lease_owner_describe(o, who, sizeof(who));
 	if (o->token == LEASE_TOKEN_SHARED)
 		return err_set(e, -EBUSY,
-		    "%s%s: in use in s3backer's shared disk mode, %s; pail "
+		    "%s: in use in s3backer's shared disk mode, %s; pail "
 		    "cannot share a volume (pail unlock removes a mark that is "
-		    "left over)", s->url, prefix, who);
+		    "left over)", VOLUME_NAME(s, prefix), who);
 	return err_set(e, -EBUSY,
-	    "%s%s: mounted %s; unmount it there, or, if that mount is gone for "
-	    "certain, run pail unlock", s->url, prefix, who);
+	    "%s: mounted %s; unmount it there, or, if that mount is gone for "
+	    "certain, run pail unlock", VOLUME_NAME(s, prefix), who);
 }
 
 int
@@ -340,7 +340,8 @@ takeover_begin(struct store *s, const char *prefix, const struct chain *old,
 	int rc;
 
 	lease_owner_describe(chain_end(old), who, sizeof(who));
-	log_info("%s%s: taking over the lease held %s", s->url, prefix, who);
+	log_info("%s: taking over the lease held %s",
+	    VOLUME_NAME(s, prefix), who);
 	takeover_key(key, prefix, chain_end(old));
 	rc = put_owner(s, key, me, true, e);
 	if (rc < 0)
@@ -380,8 +381,9 @@ lost(struct store *s, const char *prefix, const struct lease_owner *o,
 
 	lease_owner_describe(o, who, sizeof(who));
 	return err_set(e, -ESTALE,
-	    "%s%s: its lease was taken over while it was mounted here, %s: "
-	    "nothing more is written by this mount", s->url, prefix, who);
+	    "%s: its lease was taken over while it was mounted here, %s: "
+	    "nothing more is written by this mount",
+	    VOLUME_NAME(s, prefix), who);
 }
 
 /* It is ours, and somebody has announced to take it over: he will find out, or
@@ -397,8 +399,8 @@ unannounce(struct store *s, const char *prefix, const struct chain *c,
 		takeover_key(key, prefix, &c->v[c->n - 2]);
 		rc = delete_key(s, key, e);
 	} else if ((rc = wait_for(s->loop, RESUME_PAUSE_NS)) < 0) {
-		err_errno(e, rc, "%s%s: waiting for its lease", s->url,
-		    prefix);
+		err_errno(e, rc, "%s: waiting for its lease",
+		    VOLUME_NAME(s, prefix));
 	}
 	return rc < 0 ? rc : -EAGAIN;
 }
@@ -424,8 +426,8 @@ acquire_round(struct lease *l, const char *prefix, const struct lease_owner *me,
 		return lost(s, prefix, chain_end(&c), e);
 	if (last)
 		return err_set(e, -EBUSY,
-		    "%s%s: several hosts are trying to mount it at once; try "
-		    "again", s->url, prefix);
+		    "%s: several hosts are trying to mount it at once; try "
+		    "again", VOLUME_NAME(s, prefix));
 	if (c.n == 0) {
 		token_key(key, prefix);
 		rc = put_owner(s, key, me, true, e);
@@ -505,14 +507,14 @@ lease_release(struct lease *l, struct err *e)
 	int rc = lease_look(l->store, l->prefix, &st, e);
 
 	if (rc == 0 && !st.held)
-		log_warn("%s%s: its lease was removed while it was mounted",
-		    l->store->url, l->prefix);
+		log_warn("%s: its lease was removed while it was mounted",
+		    VOLUME_NAME(l->store, l->prefix));
 	else if (rc == 0 && !lease_owner_same(&st.owner, &l->me)) {
 		lease_owner_describe(&st.owner, who, sizeof(who));
 		rc = err_set(e, -ESTALE,
-		    "%s%s: its lease was taken over while it was mounted here, "
+		    "%s: its lease was taken over while it was mounted here, "
 		    "%s: if both have written, the volume is damaged",
-		    l->store->url, l->prefix, who);
+		    VOLUME_NAME(l->store, l->prefix), who);
 	} else if (rc == 0) {
 		token_key(key, l->prefix);
 		rc = delete_key(l->store, key, e);
@@ -551,5 +553,7 @@ lease_break(struct store *s, const char *prefix, struct err *e)
 		token_key(key, prefix);
 		rc = delete_key(s, key, e);
 	}
-	return rc < 0 ? err_wrap(e, rc, "unlock %s%s", s->url, prefix) : 0;
+	return rc < 0 ? err_wrap(e, rc, "unlock %s",
+			    VOLUME_NAME(s, prefix))
+		      : 0;
 }

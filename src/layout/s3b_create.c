@@ -20,6 +20,7 @@
 #include "base/must.h"
 #include "base/strbuf.h"
 #include "codec/cipher.h"
+#include "layout/s3b_name.h"
 #include "layout/s3b_open.h"
 
 /* Put an object that makes the volume, or says what it is now. */
@@ -109,8 +110,9 @@ s3b_create(struct opening *o, const struct layout *l, struct err *e)
 
 	if (rc == -EEXIST)
 		return err_set(e, rc,
-		    "%s%s: somebody else has just made a volume there",
-		    o->s->url, o->prefix);
-	return rc < 0 ? err_wrap(e, rc, "create %s%s", o->s->url, o->prefix)
-		      : 0;
+		    "%s: somebody else has just made a volume there",
+		    VOLUME_NAME(o->s, o->prefix));
+	return rc < 0
+	    ? err_wrap(e, rc, "create %s", VOLUME_NAME(o->s, o->prefix))
+	    : 0;
 }

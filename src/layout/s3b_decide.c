@@ -28,6 +28,7 @@
 #include "base/must.h"
 #include "base/strbuf.h"
 #include "codec/cipher.h"
+#include "layout/s3b_name.h"
 #include "layout/s3b_open.h"
 
 #define BLOCK_SIZE_NEW (128u << 10)
@@ -96,9 +97,9 @@ take_sample(struct opening *o, struct err *e)
 
 	if (f[0].found && f[1].found && h < 0)
 		return err_set(e, -EINVAL,
-		    "%s%s: there is a block 0 with a hash in its name and one "
+		    "%s: there is a block 0 with a hash in its name and one "
 		    "without: two volumes in one place; say which (names with "
-		    "or without hash)", o->s->url, o->prefix);
+		    "or without hash)", VOLUME_NAME(o->s, o->prefix));
 	if (h < 0)
 		h = f[1].found;
 	if (f[h].found) {
@@ -109,8 +110,8 @@ take_sample(struct opening *o, struct err *e)
 	}
 	if (f[!h].found)
 		return err_set(e, -EINVAL,
-		    "%s%s: the volume's names are %s hash, not %s", o->s->url,
-		    o->prefix, h ? "without" : "with",
+		    "%s: the volume's names are %s hash, not %s",
+		    VOLUME_NAME(o->s, o->prefix), h ? "without" : "with",
 		    h ? "with" : "without");
 	return find_any_block(o, e);
 }
@@ -126,9 +127,9 @@ agree(const struct opening *o, const char *what, uint64_t asked,
 		return 0;
 	if (!o->p->force)
 		return err_set(e, -EINVAL,
-		    "%s%s: the volume has %s %" PRIu64 ", not %" PRIu64
-		    " as asked for (force would take yours)", o->s->url,
-		    o->prefix, what, *is, asked);
+		    "%s: the volume has %s %" PRIu64 ", not %" PRIu64
+		    " as asked for (--force takes yours)",
+		    VOLUME_NAME(o->s, o->prefix), what, *is, asked);
 	*is = asked;
 	return 0;
 }
@@ -138,12 +139,12 @@ none_there(const struct opening *o, struct err *e)
 {
 	if (o->sample.found)
 		return err_set(e, -EINVAL,
-		    "%s%s: there are blocks, but nothing says the volume's "
+		    "%s: there are blocks, but nothing says the volume's "
 		    "size: block 0, which would, was erased; give size and "
-		    "block size", o->s->url, o->prefix);
+		    "block size", VOLUME_NAME(o->s, o->prefix));
 	return err_set(e, -ENOENT,
-	    "%s%s: there is no volume; to make one, give its size", o->s->url,
-	    o->prefix);
+	    "%s: there is no volume; to make one, give its size",
+	    VOLUME_NAME(o->s, o->prefix));
 }
 
 /* No descriptor: block 0's headers, or what was asked for. */
@@ -160,8 +161,9 @@ decide_legacy(struct opening *o, struct err *e)
 	d->block_size = (uint32_t)b->block_size;
 	if (b->block_size > BLOCK_SIZE_MAX)
 		return err_set(e, -EINVAL,
-		    "%s%s: the volume has blocks of %" PRIu64 " bytes; pail "
-		    "takes at most %u", o->s->url, o->prefix, b->block_size,
+		    "%s: the volume has blocks of %" PRIu64 " bytes; pail "
+		    "takes at most %u",
+		    VOLUME_NAME(o->s, o->prefix), b->block_size,
 		    BLOCK_SIZE_MAX);
 	if (d->size == 0) { /* s3backer without block 0, or with foreign one */
 		if (p->size == 0)
@@ -180,8 +182,8 @@ decide_legacy(struct opening *o, struct err *e)
 	if (rc == 0 && !b->encoded && b->object_size != d->block_size &&
 	    p->default_encoding == NULL && !p->force)
 		rc = err_set(e, -EINVAL,
-		    "%s%s: block size %u, but the object %s has %" PRIu64
-		    " bytes", o->s->url, o->prefix, d->block_size,
+		    "%s: block size %u, but the object %s has %" PRIu64
+		    " bytes", VOLUME_NAME(o->s, o->prefix), d->block_size,
 		    o->sample_key, b->object_size);
 	return rc;
 }
@@ -205,15 +207,16 @@ decide_described(struct opening *o, struct err *e)
 	o->d.block_size = (uint32_t)bs;
 	if (rc == 0 && p->hash_prefix >= 0 && p->hash_prefix != o->d.hashed)
 		rc = err_set(e, -EINVAL,
-		    "%s%s: the volume's names are %s hash, not %s", o->s->url,
-		    o->prefix, o->d.hashed ? "with" : "without",
+		    "%s: the volume's names are %s hash, not %s",
+		    VOLUME_NAME(o->s, o->prefix),
+		    o->d.hashed ? "with" : "without",
 		    o->d.hashed ? "without" : "with");
 	f = &o->probe.first[o->d.hashed];
 	if (rc == 0 && f->size != 0 &&
 	    (f->size != o->d.size || f->block_size != o->d.block_size))
-		log_warn("%s%s: block 0 says size %" PRIu64 ", block size %"
+		log_warn("%s: block 0 says size %" PRIu64 ", block size %"
 			 PRIu64 "; the descriptor, which counts, says %" PRIu64
-			 " and %" PRIu32, o->s->url, o->prefix, f->size,
+			 " and %" PRIu32, VOLUME_NAME(o->s, o->prefix), f->size,
 		    f->block_size, o->d.size, o->d.block_size);
 	return rc;
 }
@@ -253,8 +256,8 @@ decide(struct opening *o, struct err *e)
 	exists = o->probe.has_desc || o->sample.found;
 	if (exists && p->must_create)
 		return err_set(e, -EEXIST,
-		    "%s%s: there is a volume already; erase it first, or "
-		    "choose another prefix", o->s->url, o->prefix);
+		    "%s: there is a volume already; erase it first, or "
+		    "choose another prefix", VOLUME_NAME(o->s, o->prefix));
 	if (o->probe.has_desc)
 		rc = decide_described(o, e);
 	else if (exists)
@@ -266,7 +269,7 @@ decide(struct opening *o, struct err *e)
 	if (rc == 0) {
 		rc = geometry_check(o->d.size, o->d.block_size, e);
 		if (rc < 0)
-			err_wrap(e, rc, "%s%s", o->s->url, o->prefix);
+			err_wrap(e, rc, "%s", VOLUME_NAME(o->s, o->prefix));
 	}
 	return rc;
 }

@@ -29,6 +29,7 @@
 #include "base/must.h"
 #include "base/strbuf.h"
 #include "codec/cipher.h"
+#include "layout/s3b_name.h"
 #include "layout/s3b_open.h"
 
 /* Which cipher the volume has; "" for none.  Without a block to look at, what
@@ -44,12 +45,12 @@ decide_cipher(struct opening *o, struct err *e)
 
 	if (known && is[0] == '\0' && p->password != NULL)
 		return err_set(e, -EINVAL,
-		    "%s%s: a password was given, but the volume is not "
-		    "encrypted", o->s->url, o->prefix);
+		    "%s: a password was given, but the volume is not "
+		    "encrypted", VOLUME_NAME(o->s, o->prefix));
 	if (is[0] != '\0' && p->password == NULL)
 		return err_set(e, -ENOKEY,
-		    "%s%s: the volume is encrypted (%s): it needs its "
-		    "password", o->s->url, o->prefix, is);
+		    "%s: the volume is encrypted (%s): it needs its "
+		    "password", VOLUME_NAME(o->s, o->prefix), is);
 	if (p->password == NULL)
 		return 0;
 	if (o->create)
@@ -63,8 +64,8 @@ decide_cipher(struct opening *o, struct err *e)
 		if (rc == 0 && p->cipher != NULL &&
 		    strcmp(asked, canonical) != 0)
 			rc = err_set(e, -EINVAL,
-			    "%s%s: the volume is encrypted with %s, not %s",
-			    o->s->url, o->prefix, canonical, asked);
+			    "%s: the volume is encrypted with %s, not %s",
+			    VOLUME_NAME(o->s, o->prefix), canonical, asked);
 		snprintf(asked, sizeof(asked), "%s", canonical);
 	}
 	if (rc == 0)
@@ -76,8 +77,8 @@ static int
 wrong_password(const struct opening *o, struct err *e)
 {
 	return err_set(e, -EACCES,
-	    "%s%s: the password is wrong (nothing was changed)", o->s->url,
-	    o->prefix);
+	    "%s: the password is wrong (nothing was changed)",
+	    VOLUME_NAME(o->s, o->prefix));
 }
 
 /* A volume without descriptor: the password must open the sample block. */
@@ -111,9 +112,9 @@ verify_by_block(struct opening *o, const struct cipher *c, struct err *e)
 		struct err why = *e;
 
 		rc = err_set(e, -EACCES,
-		    "%s%s: the password or the block size is wrong, or block "
+		    "%s: the password or the block size is wrong, or block "
 		    "%" PRIu32 " is damaged (%.200s); nothing was changed",
-		    o->s->url, o->prefix, o->sample_block, why.text);
+		    VOLUME_NAME(o->s, o->prefix), o->sample_block, why.text);
 	}
 out:
 	store_req_fini(&r);
@@ -141,8 +142,8 @@ make_cipher(struct opening *o, struct cipher **out, struct err *e)
 			    "bucket and prefix are too long for a salt");
 	} else if (p->key_length != 0 && p->key_length != d->key_length)
 		return err_set(e, -EINVAL,
-		    "%s%s: the volume has key length %u, not %u", o->s->url,
-		    o->prefix, d->key_length, p->key_length);
+		    "%s: the volume has key length %u, not %u",
+		    VOLUME_NAME(o->s, o->prefix), d->key_length, p->key_length);
 	rc = cipher_new(d->cipher, p->password, d->salt, d->key_length, &c, e);
 	if (rc < 0)
 		return rc;

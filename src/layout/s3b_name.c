@@ -13,6 +13,22 @@
 
 #include "layout/s3b_name.h"
 
+const char *
+s3b_volume_name(char *to, const char *url, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	if (strncmp(url, "s3:", 3) == 0)
+		snprintf(to, VOLUME_NAME_MAX, "%s%s", url, prefix);
+	else if (n == 0)
+		snprintf(to, VOLUME_NAME_MAX, "%s", url);
+	else
+		snprintf(to, VOLUME_NAME_MAX, "%.*s?volume=%.*s",
+		    (int)strcspn(url, "?"), url,
+		    (int)(n - (prefix[n - 1] == '/')), prefix);
+	return to;
+}
+
 uint32_t
 s3b_hash(uint32_t block)
 {

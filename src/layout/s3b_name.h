@@ -22,6 +22,17 @@
 #define S3B_DESCRIPTOR_NAME "pail-volume"
 #define S3B_TAKEOVER_NAME "pail-takeover-"
 
+/*
+ * What a volume is called in messages, as one would write it: the store's URL
+ * with the prefix in it, or with ?volume=.  to: VOLUME_NAME_MAX bytes, cut off
+ * if that is too little.  VOLUME_NAME brings the room along; it lasts until the
+ * end of the block.
+ */
+#define VOLUME_NAME_MAX 2048
+const char *s3b_volume_name(char *to, const char *url, const char *prefix);
+#define VOLUME_NAME(store, prefix) \
+	s3b_volume_name((char[VOLUME_NAME_MAX]){0}, (store)->url, prefix)
+
 /* The hash that spreads block numbers over the name space. */
 uint32_t s3b_hash(uint32_t block);
 

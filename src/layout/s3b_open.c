@@ -37,6 +37,7 @@
 #include "base/strbuf.h"
 #include "codec/cipher.h"
 #include "layout/lease.h"
+#include "layout/s3b_name.h"
 #include "layout/s3b_open.h"
 
 #define TRIES_MAX 4
@@ -318,7 +319,8 @@ confirm(struct opening *o, struct err *e)
 		return 0;
 	now = malloc(sizeof(*now));
 	if (now == NULL)
-		return err_errno(e, -ENOMEM, "open %s%s", o->s->url, o->prefix);
+		return err_errno(e, -ENOMEM, "open %s",
+		    VOLUME_NAME(o->s, o->prefix));
 	rc = probe_volume(o->s, o->prefix, now, e);
 	if (rc < 0)
 		same = false;
@@ -333,8 +335,8 @@ confirm(struct opening *o, struct err *e)
 	o->changed = rc == 0 && !same;
 	if (o->changed)
 		rc = err_set(e, -EBUSY,
-		    "%s%s: the volume was changed while it was being opened",
-		    o->s->url, o->prefix);
+		    "%s: the volume was changed while it was being opened",
+		    VOLUME_NAME(o->s, o->prefix));
 	return rc;
 }
 
@@ -355,17 +357,19 @@ open_once(struct opening *o, struct work_pool *pool, struct stat_set *stats,
 	l = layout_new(o, pool, stats);
 	if (l == NULL) {
 		cipher_free(c);
-		return err_errno(e, -ENOMEM, "open %s%s", o->s->url,
-		    o->prefix);
+		return err_errno(e, -ENOMEM, "open %s",
+		    VOLUME_NAME(o->s, o->prefix));
 	}
 	if (layout_set_codec(l, c) < 0)
-		rc = err_errno(e, -ENOMEM, "open %s%s", o->s->url, o->prefix);
+		rc = err_errno(e, -ENOMEM, "open %s",
+		    VOLUME_NAME(o->s, o->prefix));
 	if (rc == 0)
 		rc = take_possession(o, l, e);
 	if (rc == 0)
 		rc = confirm(o, e);
 	if (rc == 0 && o->p->survey && s3b_survey_start(l) < 0)
-		rc = err_errno(e, -ENOMEM, "open %s%s", o->s->url, o->prefix);
+		rc = err_errno(e, -ENOMEM, "open %s",
+		    VOLUME_NAME(o->s, o->prefix));
 	if (rc < 0) {
 		/* e has the reason already.  What was ours before stays. */
 		if (l->lease != NULL && o->p->lease == LEASE_RESUME)

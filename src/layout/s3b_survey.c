@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "layout/s3b.h"
+#include "layout/s3b_name.h"
 #include "layout/survey.h"
 
 static int
@@ -58,9 +59,9 @@ done(void *arg, int rc, const struct err *e)
 	} else if (rc != -ECANCELED)
 		log_warn("which blocks exist is not known: %s", err_text(e));
 	if (rc == 0 && l->survey_beyond > 0)
-		log_warn("%s%s: %" PRIu64 " object(s) beyond the end (%" PRIu64
+		log_warn("%s: %" PRIu64 " object(s) beyond the end (%" PRIu64
 			 " blocks): the volume was larger",
-		    l->store->url, l->prefix, l->survey_beyond,
+		    VOLUME_NAME(l->store, l->prefix), l->survey_beyond,
 		    l->info.nblocks);
 	while (!list_empty(&l->survey_waiters)) {
 		struct list *w = list_pop_front(&l->survey_waiters);

@@ -160,8 +160,7 @@ fail(struct survey *s, int rc, const struct err *e)
 	if (e != NULL && e->rc != 0)
 		err_copy(&s->err, e);
 	else
-		err_errno(&s->err, rc, "listing %s%s", s->store->url,
-		    s->prefix);
+		err_errno(&s->err, rc, "listing %s", VOLUME_NAME(s->store, s->prefix));
 }
 
 /* Take the names of a page.  True: the range is done. */
