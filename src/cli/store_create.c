@@ -6,9 +6,11 @@
 #include <stdio.h>
 
 #include "base/parse.h"
+#include "base/strbuf.h"
 #include "cli/store.h"
 #include "cli/tool.h"
 #include "raw/make.h"
+#include "raw/open.h"
 #include "raw/pool.h"
 
 struct create {
@@ -53,7 +55,7 @@ static const struct tool_usage usage = {
 };
 
 static int
-make(struct create *c, char **paths)
+make(struct create *c, char **paths, unsigned npaths)
 {
 	struct tool *t = &c->tool;
 	struct raw_make_params p = {.name = c->name,
@@ -64,14 +66,14 @@ make(struct create *c, char **paths)
 	struct pool_status st;
 	struct pool *pool;
 	char size[FORMAT_MAX];
-	int rc = raw_profile_parse(c->profile, (unsigned)t->noperands, &p.k,
-	    &p.m, &t->err);
+	int rc = raw_profile_parse(
+	    c->profile, npaths, &p.k, &p.m, &t->err);
 
 	if (rc == 0)
-		rc = raw_make(t->set.loop, t->set.fileio, paths,
-		    (unsigned)t->noperands, &p, &t->err);
+		rc = raw_make(t->set.loop, t->set.fileio, paths, npaths, &p,
+		    &t->err);
 	if (rc == 0)
-		rc = store_pool_open(t, t->noperands, paths, true, &pool);
+		rc = store_pool_open(t, (int)npaths, paths, true, &pool);
 	if (rc < 0)
 		return rc;
 	pool_get_status(pool, &st);
@@ -79,6 +81,25 @@ make(struct create *c, char **paths)
 	if (rc == 0 && !t->set.quiet)
 		printf("store \"%s\": %u+%u, room for %s\n", st.name, st.k,
 		    st.m, format_size(size, st.usable_bytes));
+	return rc;
+}
+
+/* A raw: URL is the paths that it names. */
+static int
+make_of_operands(struct create *c, char **operands)
+{
+	struct tool *t = &c->tool;
+	struct strbuf list = STRBUF_INIT;
+	char **paths = NULL;
+	unsigned n = 0;
+	int rc = store_list_of(t, t->noperands, operands, &list);
+
+	if (rc == 0 && !(paths = raw_paths_split(strbuf_text(&list), &n)))
+		rc = err_set(&t->err, -ENOMEM, "no memory");
+	if (rc == 0)
+		rc = make(c, paths, n);
+	raw_paths_free(paths);
+	strbuf_fini(&list);
 	return rc;
 }
 
@@ -92,6 +113,6 @@ store_create_run(int argc, char **argv)
 		return status;
 	rc = tool_start(&c.tool);
 	if (rc == 0)
-		rc = make(&c, argv + 1);
+		rc = make_of_operands(&c, argv + 1);
 	return tool_end(&c.tool, rc);
 }

@@ -81,7 +81,7 @@ raw_profile_parse(const char *text, unsigned ndevs, unsigned *k, unsigned *m,
 		    text, RAW_MAX_PARITY, RAW_MAX_MEMBERS);
 	if (*k + *m != ndevs)
 		return err_set(e, -EINVAL,
-		    "--profile %s has %u members, but %u devices were named",
+		    "--profile %s has %u members, but %u were named",
 		    text, *k + *m, ndevs);
 	return 0;
 }
@@ -171,6 +171,27 @@ make_file(const char *path, const struct raw_make_params *p, struct err *e)
 
 /* --- making --------------------------------------------------------------------- */
 
+/* What is there already can be a member, and is none of those before it. */
+static int
+look_at_kind(
+    char *const *paths, unsigned i, const struct stat *st, struct err *e)
+{
+	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
+		return err_set(e, -ENOTBLK,
+		    "%s: neither a block device nor a regular file", paths[i]);
+	for (unsigned j = 0; j < i; j++) {
+		struct stat o;
+
+		if (stat(paths[j], &o) == 0 && o.st_dev == st->st_dev &&
+		    o.st_ino == st->st_ino)
+			return err_set(e, -EINVAL, "%s was named twice%s%s",
+			    paths[i], strcmp(paths[i], paths[j]) ? ": it is "
+								 : "",
+			    strcmp(paths[i], paths[j]) ? paths[j] : "");
+	}
+	return 0;
+}
+
 /* Bit i of *made: paths[i] was made here. */
 static int
 make_files(char *const *paths, unsigned n, const struct raw_make_params *p,
@@ -180,11 +201,10 @@ make_files(char *const *paths, unsigned n, const struct raw_make_params *p,
 		struct stat st;
 		int rc;
 
-		for (unsigned j = 0; j < i; j++)
-			if (strcmp(paths[i], paths[j]) == 0)
-				return err_set(e, -EINVAL,
-				    "%s was named twice", paths[i]);
 		if (stat(paths[i], &st) == 0) {
+			rc = look_at_kind(paths, i, &st, e);
+			if (rc < 0)
+				return rc;
 			if (p->size && S_ISREG(st.st_mode) &&
 			    (uint64_t)st.st_size != p->size && !p->force)
 				return err_set(e, -EEXIST,

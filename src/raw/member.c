@@ -278,6 +278,12 @@ judge(struct pool *p, unsigned column)
 	out(p, column);
 }
 
+static const char *
+others(const struct pool *p)
+{
+	return p->m > 0 ? "; the other members are read" : "";
+}
+
 void
 member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc)
 {
@@ -288,8 +294,8 @@ member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc)
 	m->read_errors++;
 	if (count_error(p, column))
 		member_event(p, (int)column, MEMBER_WARN,
-		    "read at %llu failed: %s; the other members are read",
-		    (unsigned long long)off, strerror(-rc));
+		    "read at %llu failed: %s%s", (unsigned long long)off,
+		    strerror(-rc), others(p));
 	/* A device that is gone will not come back by waiting. */
 	if ((rc == -ENODEV || rc == -ENXIO || rc == -EBADF) && !p->read_only &&
 	    member_is_spare(p, column)) {
@@ -312,9 +318,8 @@ member_damaged(struct pool *p, unsigned column, uint64_t off)
 	m->checksum_errors++;
 	if (count_error(p, column))
 		member_event(p, (int)column, MEMBER_WARN,
-		    "wrong bytes at %llu (checksum); the other members are "
-		    "read",
-		    (unsigned long long)off);
+		    "wrong bytes at %llu (checksum)%s", (unsigned long long)off,
+		    others(p));
 	judge(p, column);
 }
 

@@ -205,21 +205,25 @@ pool_create(struct rdev *const *devs, unsigned n,
 {
 	struct raw_super s = {.k = (uint8_t)cp->k, .m = (uint8_t)cp->m,
 	    .epoch = 1, .generation = 1, .flags = RAW_FLAG_CLEAN};
+	const char *smallest = "";
 	uint64_t end = UINT64_MAX, fixed;
 	uint8_t *sector;
 	int rc = 0;
 
 	must(n == cp->k + cp->m && n <= RAW_MAX_MEMBERS);
 	for (unsigned c = 0; c < n; c++)
-		end = devs[c]->bytes < end ? devs[c]->bytes : end;
+		if (devs[c]->bytes < end) {
+			end = devs[c]->bytes;
+			smallest = devs[c]->path;
+		}
 	end &= ~((1ull << 20) - 1);
 	s.end = end;
 	s.log_sectors = log_sectors_for(end, cp->log_bytes);
 	fixed = RAW_LOG_START + s.log_sectors + RAW_TAIL_SECTORS;
 	if (end / RAW_SECTOR < fixed + 2048)
 		return err_set(e, -ENOSPC,
-		    "the smallest member has %llu MiB; a pool needs at least "
-		    "%llu MiB of each",
+		    "%s has %llu MiB; a pool needs at least %llu MiB of each "
+		    "member", smallest,
 		    (unsigned long long)(end >> 20),
 		    (unsigned long long)((fixed + 2048) * RAW_SECTOR >> 20));
 	s.data_sectors = end / RAW_SECTOR - fixed;

@@ -110,9 +110,11 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 		return err_set(e, io.rc, "%s", err_text(&io));
 	if (newer_format > 0)
 		rc = -ENOTSUP;
-	return err_set(e, rc, "%s: %s; it is not a member of a pool, or of a "
-			      "newer one. pail store create makes a pool",
-	    d->path, err_text(&first));
+	return err_set(e, rc,
+	    "%s: %s; it is not a member of a pool, or of a newer one. pail "
+	    "store create makes a pool",
+	    d->path,
+	    first.rc < 0 ? err_text(&first) : "too short for a superblock");
 }
 
 static int

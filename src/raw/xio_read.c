@@ -9,7 +9,8 @@
  *	            back --> done
  *	        --> there are no more others: ask those that were avoided (late,
  *	            suspect, being rebuilt), and wait for them
- *	            --> still too few: -EIO, with the names of the members
+ *	            --> still too few: -EBADMSG if they have wrong bytes, -EIO
+ *	                if one could not be read, with the names of the members
  *
  * Every byte is verified by the checksum in the index, so it does not matter
  * whom it comes from: even a member that is being rebuilt is asked when nobody
@@ -74,23 +75,31 @@ static void
 read_failed(struct xio *x)
 {
 	unsigned lost = x->geom.w - count(x, XIO_GOOD);
+	bool wrong = false, unread = false;
 	char who[200] = "";
 	size_t n = 0;
+	int rc;
 
 	for (unsigned c = 0; c < x->geom.w && n < sizeof(who) - 1; c++) {
 		const char *path = x->pool->member[xio_member(x, c)].path;
 
 		if (x->col[c].state == XIO_GOOD && !x->col[c].recovered)
 			continue;
+		if (x->col[c].state == XIO_BAD && x->col[c].req.rc == 0)
+			wrong = true;
+		else
+			unread = true;
 		n += (size_t)snprintf(who + n, sizeof(who) - n, "%s%s",
 		    n ? ", " : "", path ? path : "a missing member");
 	}
-	err_set(&x->err, -EIO,
+	/* Another attempt may help unless all that is lost is wrong bytes. */
+	rc = wrong && !unread ? -EBADMSG : -EIO;
+	err_set(&x->err, rc,
 	    "%u of %u fragments are lost or damaged, at most %u may be (%s); "
 	    "data address %llu",
 	    lost, x->geom.w, x->geom.m, who,
 	    (unsigned long long)x->ext->addr);
-	xio_finish(x, -EIO);
+	xio_finish(x, rc);
 }
 
 /* --- rewriting ----------------------------------------------------------------- */

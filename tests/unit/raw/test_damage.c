@@ -323,7 +323,7 @@ flipped_open(struct world *w, const struct place *pl)
 
 			/* Without parity a lost record ends the log. */
 			if (rc != 0 && !early &&
-			    (rc != -EIO || w->lab.m > 0))
+			    (rc != -EBADMSG || w->lab.m > 0))
 				lab_fail("a flipped bit in a %s: key %u: %d",
 				    pl->what, i, rc);
 		}
@@ -400,7 +400,7 @@ test_too_many(void **state)
 
 			/* One data column may be enough for ... none here:
 			 * all of it is asked for. */
-			if (rc != (i == 3 ? -EIO : 0) &&
+			if (rc != (i == 3 ? -EBADMSG : 0) &&
 			    !(i == 3 && rc == 0 && w->lab.m > 0))
 				lab_fail("key %u: %d", i, rc);
 		}
