@@ -15,7 +15,8 @@ raw_tests = \
 	tests/unit/raw/test_regress \
 	tests/unit/raw/test_rebuild \
 	tests/unit/raw/test_reopen \
-	tests/unit/raw/test_small
+	tests/unit/raw/test_small \
+	tests/unit/raw/test_threads
 check_PROGRAMS += $(raw_tests)
 TESTS += $(raw_tests)
 
@@ -95,3 +96,6 @@ tests_unit_raw_test_regress_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_regress_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_regress_LDADD = $(UNIT_LIBS)
 EXTRA_DIST += tests/golden
+tests_unit_raw_test_threads_SOURCES = tests/unit/raw/test_threads.c
+tests_unit_raw_test_threads_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_threads_LDADD = $(UNIT_LIBS)
