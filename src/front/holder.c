@@ -43,7 +43,9 @@
 #include "base/log.h"
 #include "front/holder_int.h"
 
-#define STEADY_NS NS_PER_S	  /* has served for so long: all is well */
+/* Has served for so long: all is well.  A request that kills whoever gets it
+ * does so at once. */
+#define STEADY_NS (250 * NS_PER_MS)
 #define PAUSE_NS (100 * NS_PER_MS) /* doubled with each failure */
 #define FAILURES_MAX 8
 
@@ -311,7 +313,7 @@ child_crashed(struct holder *h, int wstatus)
 		give_up(h, text);
 		return;
 	}
-	if (began)
+	if (began || WIFSIGNALED(wstatus))
 		kept_add_count(&h->kept, KEPT_CRASHES);
 	log_error("%s: %s; starting another", h->p.what, text);
 	if (h->served_ns != 0 &&

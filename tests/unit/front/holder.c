@@ -426,8 +426,8 @@ a_crash_that_loses_nothing(void **state)
 		assert_int_equal(upgrade_at_last(&m), WIRE_SORRY); /* crashes */
 		assert_int_equal(next_report(&m), 'o');
 		assert_false(is_over(&m, 0));
-		if (i % 4 == 3) /* a second of service: all is well again */
-			usleep(1100000);
+		if (i % 4 == 3) /* some service: all is well again */
+			usleep(300000);
 	}
 	unsetenv("TEST_CRASH");
 	end(&m);
