@@ -216,6 +216,11 @@ int
 tool_layout(struct tool *t, struct tool_place *p, struct layout_params *params,
     const char *title, struct err *e)
 {
+	t->guard = (struct volume_guard){ .env = &t->set.env,
+		.dir = t->set.volume.journal.dir };
+	params->found = volume_guard_found;
+	params->found_arg = &t->guard;
+
 	int rc = open_layout(t, p, params, e);
 
 	if (rc == -ENOKEY && params->password == NULL) {

@@ -49,6 +49,7 @@ struct tool {
 	bool help, json, force;
 
 	const struct tool_usage *usage;
+	struct volume_guard guard; /* of tool_layout */
 	struct conf conf;
 	struct conf_opt opts[CONF_OPTS_MAX];
 	struct err err;

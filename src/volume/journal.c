@@ -159,7 +159,7 @@ refuse_unsent(const char *path, const struct journal_found *f, struct err *e)
 
 /* A journal that will not be used: is there anything in it of this volume? */
 static int
-check_unused(struct volume_journaling *vj, const char *path,
+check_unused(const struct store_env *env, const char *path,
     const struct layout_identity *id, struct err *e)
 {
 	struct journal_found *f;
@@ -168,7 +168,7 @@ check_unused(struct volume_journaling *vj, const char *path,
 
 	if (access(path, F_OK) < 0)
 		return 0;
-	rc = rdev_open(vj->env->loop, vj->env->fileio, path, true, &d, e);
+	rc = rdev_open(env->loop, env->fileio, path, true, &d, e);
 	if (rc == -EBUSY) /* somebody uses it: the lease will say who */
 		return 0;
 	if (rc < 0)
@@ -254,19 +254,35 @@ open_auto(struct volume_journaling *vj, const char *path,
 }
 
 static int
-default_path(const struct volume_journaling *vj,
-    const struct layout_identity *id, char **out, struct err *e)
+default_path(const char *dir, const struct layout_identity *id, char **out,
+    struct err *e)
 {
 	struct strbuf b = STRBUF_INIT;
 	char uuid[UUID_TEXT_LEN + 1];
 
 	*out = NULL;
-	if (!vj->p->journal.dir || !id->has_uuid)
+	if (!dir || !id->has_uuid)
 		return 0;
 	uuid_format(id->uuid, uuid);
-	strbuf_printf(&b, "%s/%s.journal", vj->p->journal.dir, uuid);
+	strbuf_printf(&b, "%s/%s.journal", dir, uuid);
 	*out = strbuf_take(&b);
 	return *out ? 0 : err_errno(e, -ENOMEM, "the journal's name");
+}
+
+int
+volume_guard_found(void *arg, const struct layout_identity *id,
+    const char *lease, struct err *e)
+{
+	const struct volume_guard *g = arg;
+	char *path = NULL;
+	int rc = 0;
+
+	if (lease)
+		rc = default_path(g->dir, id, &path, e);
+	if (rc == 0 && path)
+		rc = check_unused(g->env, path, id, e);
+	free(path);
+	return rc;
 }
 
 int
@@ -283,13 +299,13 @@ vj_found(void *arg, const struct layout_identity *id, const char *lease,
 	vj_close(v, false); /* of an attempt before */
 	if (!lease && vj->p->layout.lease != LEASE_READER)
 		return 0; /* only looking at what the store has */
-	rc = default_path(vj, id, &own, e);
+	rc = default_path(p->dir, id, &own, e);
 	use_own = own && lease && p->mode == VOLUME_JOURNAL_AUTO;
 	if (rc == 0 && own && !use_own &&
 	    !(p->path && strcmp(p->path, own) == 0))
-		rc = check_unused(vj, own, id, e);
+		rc = check_unused(vj->env, own, id, e);
 	if (rc == 0 && !lease && p->path && id->has_uuid)
-		rc = check_unused(vj, p->path, id, e);
+		rc = check_unused(vj->env, p->path, id, e);
 	if (rc < 0 || !lease || p->mode == VOLUME_JOURNAL_NONE ||
 	    (p->mode == VOLUME_JOURNAL_AUTO && !use_own)) {
 		free(own);

@@ -84,6 +84,18 @@ struct volume_journal {
 	bool force;	  /* apply it though the lease is not known to it */
 };
 
+/*
+ * For who opens a layout without a volume, to change it: layout_params.found,
+ * which refuses (-EBUSY) while the state directory has unsent data of the
+ * volume.  arg: a struct volume_guard that lives as long as the opening.
+ */
+struct volume_guard {
+	const struct store_env *env;
+	const char *dir; /* as in struct volume_journal */
+};
+int volume_guard_found(void *arg, const struct layout_identity *id,
+    const char *lease, struct err *e);
+
 struct volume_params {
 	struct layout_params layout;
 	struct cache_params cache; /* journal: unused */
