@@ -11,7 +11,8 @@ libpail_la_SOURCES += \
 	src/front/kept.c src/front/kept.h \
 	src/front/ledger.c src/front/ledger.h \
 	src/front/mounts.c src/front/mounts.h \
-	src/front/serve.c src/front/serve.h \
+	src/front/serve.c src/front/serve.h src/front/serve_int.h \
+	src/front/serve_hold.c \
 	src/front/status.c src/front/status.h \
 	src/front/storecmd.c src/front/storecmd.h \
 	src/front/storedoor.c src/front/storedoor.h \

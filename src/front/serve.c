@@ -3,7 +3,7 @@
  * The life of a mount.
  *
  * ending.c says which state follows which; here is what is done on entering
- * each.  Every callback ends in event(), which moves at most one state, so no
+ * each.  Every callback ends in serve_event(), which moves at most one state, so no
  * state is entered from inside another's entry: those that can go on at once
  * defer a task.
  *
@@ -12,10 +12,6 @@
  * the file systems on loop devices over us are synced, then we unmount; if
  * somebody still uses the mount point it is detached instead, and those who
  * hold on to it get ENOTCONN.  All that we have acknowledged is written.
- *
- * Handing over (docs/restart.md).  Most of what is dirty is written while we
- * still serve, so that the pause is short; if it becomes too long, or the store
- * refuses, we go on as if nothing had been.
  *
  * Errors at the end.  A flush that fails is tried again, as often as the store
  * takes something now and then.  Giving up is loud: how much, why, and that
@@ -39,12 +35,8 @@
 #include "front/control.h"
 #include "front/ending.h"
 #include "front/guard.h"
-#include "front/hold.h"
-#include "front/kept.h"
-#include "front/ledger.h"
 #include "front/mounts.h"
-#include "front/serve.h"
-#include "front/status.h"
+#include "front/serve_int.h"
 #include "front/storedoor.h"
 #include "loop/work.h"
 #include "store/raw.h"
@@ -55,48 +47,8 @@
 #define REFUSED_NS (10 * NS_PER_S) /* after a signal, with a store that refuses
 				    * for good: no hope beyond that */
 #define SAY_NS (10 * NS_PER_S)	 /* between lines about the rest */
-#define PATIENCE_NS (10 * NS_PER_S) /* of those who use the mount, while it is
-				     * handed over */
 
-struct serve {
-	/* Configuration. */
-	struct serve_params p;
-	struct volume *volume;
-	struct loop *loop;
 
-	/* State. */
-	enum ending_state state;
-	struct fuse_front *front;
-	struct control *control;
-	struct storedoor *door; /* NULL: not over raw devices, or failed */
-	struct loop_signal signals;
-	struct volume_req flush;
-	bool flushing, flush_again;
-	struct loop_timer pause;
-	struct loop_timer watch; /* progress, while ending */
-	uint64_t seen_dirty;	 /* at the last progress */
-	int64_t progress_ns, said_ns;
-	bool told; /* by a signal */
-	bool ending; /* the watch runs */
-
-	/* The holder. */
-	struct hold *hold;
-	struct ledger *ledger;
-	struct loop_timer patience;
-	bool gone_on; /* a predecessor's session: we read it */
-	int rc;	   /* of the last flush at the end */
-	struct err err;
-
-	/* The unmount on a worker. */
-	struct work unmount;
-	bool unmount_idle;
-	struct err unmount_err;
-
-	struct status status; /* collected for each text */
-};
-
-static void event(struct serve *s, enum ending_event ev);
-static void front_ended(void *arg, int rc);
 
 /* --- what the files show ------------------------------------------------- */
 
@@ -162,7 +114,7 @@ unmount_done(struct work *w)
 	s->unmount_idle = true;
 	if (s->unmount_err.rc < 0)
 		log_warn("%s", err_text(&s->unmount_err));
-	event(s, END_DETACHED);
+	serve_event(s, END_DETACHED);
 }
 
 static void
@@ -177,17 +129,17 @@ enter_unmounting(struct serve *s)
 
 /* --- STOPPING -------------------------------------------------------------------- */
 
-static void
-front_idle(void *arg)
+void
+serve_front_idle(void *arg)
 {
-	event(arg, END_IDLE);
+	serve_event(arg, END_IDLE);
 }
 
 static void
 enter_stopping(struct serve *s)
 {
 	control_announce_end(s->control, volume_url(s->volume));
-	fuse_front_stop(s->front, front_idle, s);
+	fuse_front_stop(s->front, serve_front_idle, s);
 }
 
 /* --- FLUSHING, PAUSING -------------------------------------------------------------- */
@@ -215,7 +167,7 @@ flush_done(struct volume_req *r)
 	if (s->flush_again)
 		enter_flushing(s);
 	else
-		event(s, rc < 0 ? END_FLUSH_FAILED : END_FLUSHED);
+		serve_event(s, rc < 0 ? END_FLUSH_FAILED : END_FLUSHED);
 }
 
 static void
@@ -237,7 +189,7 @@ enter_flushing(struct serve *s)
 static void
 pause_over(struct loop_timer *t)
 {
-	event(container_of(t, struct serve, pause), END_PAUSE_OVER);
+	serve_event(container_of(t, struct serve, pause), END_PAUSE_OVER);
 }
 
 static void
@@ -246,7 +198,7 @@ enter_pausing(struct serve *s)
 	s->pause.fire = pause_over;
 	if (loop_timer_set(
 		s->loop, &s->pause, loop_now(s->loop) + PAUSE_NS) < 0)
-		event(s, END_NO_PROGRESS);
+		serve_event(s, END_NO_PROGRESS);
 }
 
 /* Once a second from the first step of the ending on. */
@@ -273,144 +225,29 @@ watch_progress(struct loop_timer *t)
 	if (s->told && s->rc < 0 && !store_rc_transient(s->rc))
 		limit = REFUSED_NS;
 	if (limit > 0 && now - s->progress_ns >= limit) {
-		event(s, END_NO_PROGRESS);
+		serve_event(s, END_NO_PROGRESS);
 		return;
 	}
 	if (loop_timer_set(s->loop, t, now + NS_PER_S) < 0)
 		log_warn("no memory to watch the progress");
 }
 
-/* --- SAVING, DRAINING, SEALING: handing over ----------------------------------- */
-
-static void
-patience_over(struct loop_timer *t)
-{
-	event(container_of(t, struct serve, patience), END_TOO_LONG);
-}
-
-static void
-enter_draining(struct serve *s)
-{
-	s->patience.fire = patience_over;
-	if (loop_timer_set(s->loop, &s->patience,
-		loop_now(s->loop) + PATIENCE_NS) < 0) {
-		event(s, END_TOO_LONG);
-		return;
-	}
-	fuse_front_pause(s->front, front_idle, s);
-}
-
-/* No successor after all: read requests again, if we had stopped. */
-static void
-go_on(struct serve *s, enum ending_state was)
-{
-	struct err e = ERR_INIT;
-	char why[ERR_TEXT_MAX + 64];
-
-	loop_timer_cancel(&s->patience);
-	if (s->rc < 0)
-		snprintf(why, sizeof(why), "the store does not take "
-		    "everything: %s", err_text(&s->err));
-	else if (s->state != SERVING)
-		snprintf(why, sizeof(why), "the mount is being ended");
-	else
-		snprintf(why, sizeof(why), "requests under way have not "
-		    "ended in %d s", (int)(PATIENCE_NS / NS_PER_S));
-	hold_refuse(s->hold, why);
-	s->rc = 0;
-	err_clear(&s->err);
-	if (was == SAVING)
-		return;
-	if (fuse_front_go(s->front, false, &e) < 0) {
-		/* Nobody can be served any more: end, and lose nothing. */
-		log_error("%s", err_text(&e));
-		front_ended(s, e.rc);
-	}
-}
-
-/* The store dies with this process. */
-static bool
-is_in_memory(const struct serve *s)
-{
-	return strncmp(volume_url(s->volume), "mem:", 4) == 0;
-}
-
-/* From the holder. */
-static void
-asked_to_hand_over(void *arg)
-{
-	struct serve *s = arg;
-
-	if (is_in_memory(s))
-		hold_refuse(s->hold, "the store is this process's memory");
-	else if (s->state != SERVING)
-		hold_refuse(s->hold, "the mount is being ended");
-	else
-		event(s, END_HAND_OVER);
-}
-
-/* Go on with a predecessor's session. */
-static void
-told_to_go(void *arg)
-{
-	struct serve *s = arg;
-	struct err e = ERR_INIT;
-
-	if (!s->p.hold->resume || s->gone_on)
-		return;
-	s->gone_on = true;
-	int rc = fuse_front_go(
-	    s->front, kept_can_resend(s->p.hold->kept), &e);
-
-	if (rc < 0) {
-		log_error("%s", err_text(&e));
-		front_ended(s, rc);
-	} else if (s->p.ready != NULL) {
-		s->p.ready(s->p.arg);
-	}
-}
-
-static void
-holder_lost(void *arg)
-{
-	struct serve *s = arg;
-
-	log_warn("%s: its holder is gone: it is served on, but it can no "
-		 "longer be upgraded", volume_url(s->volume));
-	s->status.holder_pid = 0;
-	s->status.holder[0] = '\0';
-}
-
-static void
-keep_session(void *arg, const struct kept_session *k)
-{
-	struct serve *s = arg;
-
-	kept_put_session(s->p.hold->kept, k);
-}
-
 /* --- the machine ------------------------------------------------------------------------ */
-
-static bool
-hands_over(enum ending_state state)
-{
-	return state == SAVING || state == DRAINING || state == SEALING;
-}
 
 static void
 enter(struct serve *s, enum ending_state was)
 {
 	enum ending_state state = s->state;
 
-	if (hands_over(was) && !hands_over(state) && state != LEAVING)
-		go_on(s, was);
+	if (serve_hands_over(was) && !serve_hands_over(state) && state != LEAVING)
+		serve_go_on(s, was);
 	if (s->state != state)
 		return; /* that has led further */
 	switch (s->state) {
 	case SERVING:
 		break;
 	case DRAINING:
-		enter_draining(s);
+		serve_enter_draining(s);
 		break;
 	case UNMOUNTING:
 		enter_unmounting(s);
@@ -434,8 +271,8 @@ enter(struct serve *s, enum ending_state was)
 	}
 }
 
-static void
-event(struct serve *s, enum ending_event ev)
+void
+serve_event(struct serve *s, enum ending_event ev)
 {
 	enum ending_state was = s->state, next = ending_next(was, ev);
 
@@ -462,11 +299,11 @@ caught(struct loop_signal *sig, int signo)
 		_exit(128 + signo);
 	}
 	log_info("%s: %s", strsignal(signo),
-	    s->state == SERVING || hands_over(s->state) ?
+	    s->state == SERVING || serve_hands_over(s->state) ?
 		"writing everything, then ending" :
 		"giving up");
 	s->told = true;
-	event(s, END_SIGNAL);
+	serve_event(s, END_SIGNAL);
 }
 
 static void
@@ -481,14 +318,14 @@ front_ready(void *arg)
 		s->p.ready(s->p.arg);
 }
 
-static void
-front_ended(void *arg, int rc)
+void
+serve_front_ended(void *arg, int rc)
 {
 	struct serve *s = arg;
 
 	if (rc == 0)
 		log_info("%s was unmounted", s->p.fuse.dir);
-	event(s, END_SESSION_OVER);
+	serve_event(s, END_SESSION_OVER);
 }
 
 /* --- beginning and end --------------------------------------------------------------------- */
@@ -540,85 +377,10 @@ open_door(struct serve *s)
 }
 
 static int
-begin_hold(struct serve *s, struct err *e)
-{
-	const struct hold_events ev = { .go = told_to_go,
-		.hand_over = asked_to_hand_over,
-		.alone = holder_lost,
-		.arg = s };
-
-	return s->p.hold == NULL ?
-	    0 :
-	    hold_open(s->loop, s->p.hold->sock, &ev, &s->hold, e);
-}
-
-static int
-write_again(void *arg, const struct ledger_rec *r, struct err *e)
-{
-	struct volume *v = arg;
-
-	if (r->off > volume_size(v) || r->len > volume_size(v) - r->off)
-		return err_set(e, -EBADMSG,
-		    "the ledger has %" PRIu64 " bytes at %" PRIu64
-		    ", which is not within the volume", r->len, r->off);
-	return r->kind == LEDGER_DATA ?
-	    volume_write_wait(v, r->off, r->data, r->len, e) :
-	    volume_zero_wait(v, r->off, r->len, e);
-}
-
-/* What a predecessor had acknowledged and not flushed is written again. */
-static int
-begin_ledger(struct serve *s, struct err *e)
-{
-	const struct hold_start *h = s->p.hold;
-
-	if (h == NULL)
-		return 0;
-	int rc = ledger_open(h->kept, &s->ledger, e);
-
-	if (rc == 0 && h->resume && s->ledger != NULL) {
-		uint64_t bytes = ledger_used(s->ledger);
-
-		if (bytes > 0)
-			log_info("%s: %" PRIu64 " bytes that were not "
-				 "flushed are written again",
-			    volume_url(s->volume), bytes);
-		rc = ledger_replay(s->ledger, write_again, s->volume, e);
-	} else if (rc == 0 && !is_in_memory(s) &&
-	    (s->ledger != NULL || s->p.fuse.read_only)) {
-		ledger_start(h->kept, s->ledger);
-	}
-	return rc;
-}
-
-static int
-open_front(struct serve *s, struct fuse_front_params *fp, struct err *e)
-{
-	const struct hold_start *h = s->p.hold;
-	struct kept_session was;
-
-	fp->ledger = s->ledger;
-	if (h != NULL)
-		fp->keep = keep_session;
-	if (h == NULL || !h->resume)
-		return fuse_front_open(s->volume, fp, &s->front, e);
-	int rc = kept_get_session(h->kept, &was, e);
-
-	if (rc < 0)
-		return rc;
-	fp->resume = &was;
-	fp->device = h->device;
-	rc = fuse_front_open(s->volume, fp, &s->front, e);
-	if (rc == 0)
-		hold_ready(s->hold);
-	return rc;
-}
-
-static int
 start(struct serve *s, struct err *e)
 {
 	struct fuse_front_params fp = s->p.fuse;
-	int rc = begin_hold(s, e);
+	int rc = serve_begin_hold(s, e);
 
 	if (rc == 0)
 		rc = control_open(s->loop, &s->control, e);
@@ -627,11 +389,11 @@ start(struct serve *s, struct err *e)
 	init_status(s);
 	fp.text = make_text;
 	fp.ready = front_ready;
-	fp.ended = front_ended;
+	fp.ended = serve_front_ended;
 	fp.arg = s;
-	rc = begin_ledger(s, e);
+	rc = serve_begin_ledger(s, e);
 	if (rc == 0)
-		rc = open_front(s, &fp, e);
+		rc = serve_open_front(s, &fp, e);
 	if (rc < 0) {
 		control_close(s->control, rc, err_text(e));
 		return rc;
@@ -656,33 +418,6 @@ finish(struct serve *s, struct err *e)
 	control_close(s->control, rc, err_text(e));
 	hold_ended(s->hold);
 	return rc;
-}
-
-/* Paused, at rest and flushed: for a successor. */
-static int
-leave(struct serve *s, struct err *e)
-{
-	loop_timer_cancel(&s->patience);
-	fuse_front_leave(s->front);
-	if (s->ledger != NULL)
-		ledger_start(s->p.hold->kept, s->ledger); /* all is flushed */
-	storedoor_close(s->door);
-	int rc = volume_leave(s->volume, e);
-
-	if (rc < 0)
-		log_warn("%s", err_text(e));
-	control_close(s->control, -EAGAIN, "another process goes on with it");
-	hold_drained(s->hold);
-	return 0;
-}
-
-static void
-end_hold(struct serve *s)
-{
-	hold_close(s->hold);
-	s->hold = NULL;
-	ledger_free(s->ledger);
-	s->ledger = NULL;
 }
 
 static int
@@ -722,7 +457,7 @@ serve_run(struct serve *s, struct volume *v, const struct serve_params *p,
 			volume_leave(v, NULL);
 		else
 			volume_close(v, false, NULL);
-		end_hold(s);
+		serve_end_hold(s);
 		return rc;
 	}
 	rc = loop_run(s->loop);
@@ -736,7 +471,7 @@ serve_run(struct serve *s, struct volume *v, const struct serve_params *p,
 		*gave_up = true;
 		return give_up(s, e);
 	}
-	rc = s->state == LEAVING ? leave(s, e) : finish(s, e);
-	end_hold(s);
+	rc = s->state == LEAVING ? serve_leave(s, e) : finish(s, e);
+	serve_end_hold(s);
 	return rc;
 }
