@@ -39,7 +39,8 @@
 #include "raw/read.h"
 #include "raw/xio.h"
 
-#define AT_ONCE 16
+#define AT_ONCE 64
+#define BYTES_AT_ONCE (16u << 20) /* raw; about what it takes of memory */
 #define QUIET_NS (100 * NS_PER_MS)
 #define POLL_NS (2 * NS_PER_MS)
 #define SAVE_NS (10 * NS_PER_S)
@@ -86,6 +87,7 @@ struct rebuild {
 	size_t next_root;
 	struct list probes;
 	unsigned nprobes;
+	uint64_t flying; /* their bytes, raw */
 	struct place done, marked; /* marked: the flush under way covers it */
 	bool all_marked, publishing;
 	uint64_t written, lost;
@@ -247,6 +249,7 @@ probed(struct xio *x)
 	if (x->rewritten)
 		p->unflushed++;
 	rb->done.bytes += bytes;
+	rb->flying -= bytes;
 	pace(rb, bytes, loop_now(p->loop) - pb->start_ns);
 	pin_fini(p, &pb->pin);
 	pb->ended = true;
@@ -284,6 +287,7 @@ begin(struct rebuild *rb, const struct raw_extent *ext, uint32_t members,
 	if (rc == 0) {
 		pin_init(p, &pb->pin);
 		rb->nprobes++;
+		rb->flying += (uint64_t)pb->xio.geom.total * RAW_SECTOR;
 		return 0;
 	}
 	pb->ended = true;
@@ -467,7 +471,8 @@ step(struct loop_task *t)
 	if (!rb->ckpt_running && rb->phase == OBJECTS &&
 	    now - rb->saved_ns >= SAVE_NS)
 		save(rb);
-	while (rb->nprobes < (foreground(p) ? 1 : AT_ONCE)) {
+	while (rb->nprobes < (foreground(p) ? 1 : AT_ONCE) &&
+	    rb->flying < BYTES_AT_ONCE) {
 		if (now < rb->not_before_ns) {
 			again(rb, rb->not_before_ns - now);
 			return;
