@@ -11,6 +11,7 @@ libpail_la_SOURCES += \
 	src/raw/index.c src/raw/index.h src/raw/index_int.h \
 	src/raw/index_page.c \
 	src/raw/log.c src/raw/log.h \
+	src/raw/look.c src/raw/look.h \
 	src/raw/make.c src/raw/make.h \
 	src/raw/member.c src/raw/member.h \
 	src/raw/open.c src/raw/open.h \
@@ -24,7 +25,8 @@ libpail_la_SOURCES += \
 	src/raw/root.c \
 	src/raw/flight.c src/raw/flight.h \
 	src/raw/quorum.c src/raw/quorum.h \
-	src/raw/rebuild.c src/raw/rebuild.h \
+	src/raw/rebuild.c src/raw/rebuild.h src/raw/rebuild_int.h \
+	src/raw/rebuild_state.c \
 	src/raw/repair.c src/raw/repair.h \
 	src/raw/super.c \
 	src/raw/xio_read.c \

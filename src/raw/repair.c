@@ -23,16 +23,15 @@
 #include <strings.h>
 #include <sys/random.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/must.h"
 #include "raw/ckpt.h"
 #include "raw/log.h"
+#include "raw/look.h"
 #include "raw/pool_int.h"
 #include "raw/quorum.h"
 #include "raw/rebuild.h"
 
-#define LOOK_NS (10 * NS_PER_S)
 #define CLOSE_NS NS_PER_S
 #define POLL_NS NS_PER_MS
 
@@ -44,6 +43,7 @@ struct work {
 	struct ckpt_wait ckpt;
 	struct loop_timer timer;
 	int64_t until_ns;
+	void (*looked)(struct pool_change *c, const struct raw_super *s);
 };
 
 /* --- one after the other -------------------------------------------------------- */
@@ -248,109 +248,28 @@ pool_member_offline(
 	enqueue(p, c, offline_begin);
 }
 
-/* --- looking at a device --------------------------------------------------------------- */
-
-/* Its superblocks, at the places where this pool has them. */
-struct look {
-	struct rdev_req req[RAW_NCOPIES];
-	struct iovec iov[RAW_NCOPIES];
-	uint8_t *bytes;
-	unsigned pending;
-	struct pool_change *c; /* NULL: it did not wait */
-	struct loop_timer timer;
-	void (*done)(struct pool_change *c, const struct raw_super *s);
-};
+/* --- what is on a device ------------------------------------------------------ */
 
 static void
-look_free(struct look *l)
+looked(void *arg, int rc, const struct raw_super *s, const struct err *e)
 {
-	loop_timer_cancel(&l->timer);
-	free(l->bytes);
-	free(l);
-}
+	struct pool_change *c = arg;
 
-static void
-look_end(struct look *l)
-{
-	struct raw_super best, s;
-	bool any = false;
-	int rc = 0;
-
-	for (unsigned i = 0; i < RAW_NCOPIES; i++) {
-		if (l->req[i].rc < 0)
-			rc = l->req[i].rc;
-		else if (raw_super_decode(
-			     &s, l->bytes + i * RAW_SECTOR, NULL) == 0 &&
-		    (!any || s.epoch > best.epoch)) {
-			best = s;
-			any = true;
-		}
-	}
 	if (rc < 0) {
-		err_errno(&l->c->err, rc, "%s: read the superblocks",
-		    l->c->dev->path);
-		finish(l->c, rc);
+		c->err = *e;
+		finish(c, rc);
 	} else {
-		l->done(l->c, any ? &best : NULL);
+		((struct work *)c->priv)->looked(c, s);
 	}
-	look_free(l);
 }
 
 static void
-looked(struct rdev_req *r)
+look(struct pool_change *c,
+    void (*then)(struct pool_change *c, const struct raw_super *s))
 {
-	struct look *l = r->arg;
-
-	if (--l->pending > 0)
-		return;
-	if (l->c)
-		look_end(l);
-	else
-		look_free(l);
-}
-
-static void
-look_late(struct loop_timer *t)
-{
-	struct look *l = container_of(t, struct look, timer);
-	struct pool_change *c = l->c;
-
-	l->c = NULL;
-	err_set(&c->err, -ETIMEDOUT, "%s does not answer", c->dev->path);
-	finish(c, -ETIMEDOUT);
-}
-
-static void
-look_at(struct pool_change *c,
-    void (*done)(struct pool_change *c, const struct raw_super *s))
-{
-	struct pool *p = c->pool;
-	struct look *l = calloc(1, sizeof(*l));
-
-	if (l)
-		l->bytes = aligned_alloc(RAW_SECTOR, RAW_NCOPIES * RAW_SECTOR);
-	if (!l || !l->bytes) {
-		free(l);
+	((struct work *)c->priv)->looked = then;
+	if (look_at(c->dev, c->pool->super.end, looked, c) < 0)
 		finish(c, -ENOMEM);
-		return;
-	}
-	l->c = c;
-	l->done = done;
-	l->timer.fire = look_late;
-	(void)loop_timer_set(
-	    p->loop, &l->timer, loop_now(p->loop) + LOOK_NS);
-	l->pending = RAW_NCOPIES;
-	for (unsigned i = 0; i < RAW_NCOPIES; i++) {
-		l->iov[i] =
-		    (struct iovec){l->bytes + i * RAW_SECTOR, RAW_SECTOR};
-		l->req[i] = (struct rdev_req){.op = RDEV_READ,
-		    .off = raw_copy_offset(i, p->super.end),
-		    .iov = &l->iov[i],
-		    .niov = 1,
-		    .done = looked,
-		    .arg = l};
-		rdev_submit(c->dev, &l->req[i]);
-	}
 }
 
 static bool
@@ -490,7 +409,7 @@ online_begin(struct pool_change *c)
 	if (c->dev->bytes < (1u << 20) || c->dev->bytes < c->pool->super.end)
 		refuse(c, -ENOSPC, "the device is smaller than a member");
 	else
-		look_at(c, online_looked);
+		look(c, online_looked);
 }
 
 void
@@ -588,7 +507,7 @@ replace_begin(struct pool_change *c)
 		refuse(c, -ENOSPC, "the device is smaller than a member must "
 				   "be. Nothing was changed");
 	else
-		look_at(c, replace_looked);
+		look(c, replace_looked);
 }
 
 void
