@@ -70,9 +70,10 @@ static const struct tool_usage offline_usage = {
 
 static const struct tool_usage online_usage = {
     .verb = "store online",
-    .operands = "[PATH...|DIR] MEMBER",
-    .about = "Bring back a member that was away, taken out, or had failed. It\n"
-	     "takes part at once; what it has missed is written to it.",
+    .operands = "[PATH...|DIR] DEVICE",
+    .about = "Bring back the member on DEVICE, which was away, was taken out, or\n"
+	     "had failed. It takes part at once; what it has missed is written\n"
+	     "to it.",
     .examples = "  pail store online /dev/sdc\n"
 		"  pail store online /dev/sdb /dev/sdd /dev/sdc\n",
     .own = online_opts,

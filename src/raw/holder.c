@@ -80,6 +80,12 @@ raw_holder(int fd, char out[RAW_HOLDER_MAX])
 		snprintf(out, RAW_HOLDER_MAX, "another process");
 		return out;
 	}
+	if (pid == getpid()) {
+		snprintf(out, RAW_HOLDER_MAX,
+		    "this command itself, for another volume of the same store "
+		    "(which is opened once: copy by way of a file),");
+		return out;
+	}
 	read_command(pid, command);
 	snprintf(out, RAW_HOLDER_MAX, "process %d%s%s%s", (int)pid,
 	    command[0] ? " (" : "", command, command[0] ? ")" : "");

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "raw/pool.h"
 #include "raw/rdev.h"
 
@@ -44,12 +45,26 @@ raw_paths_split(const char *list, unsigned *n)
 	return paths;
 }
 
+/* Those that could not be opened, a line each: only if the rest is a store. */
+static void
+warn_of_missing(struct strbuf *lines)
+{
+	char *save = NULL;
+
+	if (lines->failed || !lines->s)
+		return;
+	for (char *s = strtok_r(lines->s, "\n", &save); s;
+	     s = strtok_r(NULL, "\n", &save))
+		log_warn("%s; the store is opened without it", s);
+}
+
 int
 raw_open_paths(struct loop *l, struct fileio *io, const char *list,
     const struct pool_open_params *op, struct pool **out, struct err *e)
 {
 	struct rdev *devs[RAW_PATHS_MAX];
 	struct err first = ERR_INIT;
+	struct strbuf missing = STRBUF_INIT;
 	unsigned n = 0, npaths;
 	char **paths = raw_paths_split(list, &npaths);
 	int rc = 0;
@@ -68,7 +83,7 @@ raw_open_paths(struct loop *l, struct fileio *io, const char *list,
 			first = one;
 		if (rc == -EBUSY)
 			break;
-		log_warn("%s; the pool is opened without it", err_text(&one));
+		strbuf_printf(&missing, "%s\n", err_text(&one));
 	}
 	raw_paths_free(paths);
 	if (rc == -EBUSY || n == 0) {
@@ -78,6 +93,9 @@ raw_open_paths(struct loop *l, struct fileio *io, const char *list,
 	} else {
 		rc = pool_open(l, devs, n, op, out, e);
 	}
+	if (rc == 0)
+		warn_of_missing(&missing);
+	strbuf_fini(&missing);
 	for (unsigned i = 0; rc < 0 && i < n; i++)
 		rdev_close(devs[i]);
 	return rc;

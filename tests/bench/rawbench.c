@@ -108,7 +108,7 @@ model_flush(struct rdev_req *r)
 	f->end_ns = clock_mono_ns() + flush_ns;
 	f->spin.run = spin;
 	f->timer.fire = timer_fired;
-	if (flush_ns < 2 * NS_PER_MS)
+	if (flush_ns < 500 * NS_PER_US)
 		loop_defer(loop, &f->spin);
 	else
 		must(loop_timer_set(loop, &f->timer, f->end_ns) == 0);
