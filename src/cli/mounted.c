@@ -107,7 +107,13 @@ mounted_read_json(
 
 	if (fd < 0) {
 		rc = path.failed ? -ENOMEM : -errno;
-		err_errno(e, rc, "open %s", strbuf_text(&path));
+		if (rc == -ENOTCONN || rc == -ECONNABORTED)
+			err_set(e, -ENOTCONN,
+			    "%s: the process behind it is gone; 'pail unmount "
+			    "%s' removes what is left of the mount", m->dir,
+			    m->dir);
+		else
+			err_errno(e, rc, "open %s", strbuf_text(&path));
 		strbuf_fini(&path);
 		return rc;
 	}
