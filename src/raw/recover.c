@@ -191,8 +191,9 @@ take_device(struct pool *p, const struct quorum_device *q, struct rdev **dev)
 }
 
 /*
- * Superblocks of all devices; of *n in all, those that cannot be used now are
- * moved behind the others, and *n is how many remain.
+ * Superblocks of all devices; of *n in all, those that cannot be used now, or
+ * have none (a disk that was put in for another one), are moved behind the
+ * others, and *n is how many remain.  Whether they are enough says the quorum.
  */
 static int
 read_all_supers(
@@ -207,10 +208,13 @@ read_all_supers(
 			i++;
 			continue;
 		}
-		if (rc == -EBADMSG || rc == -ENOTSUP || rc == -ENOMEM ||
-		    *n == 1)
+		if (rc == -ENOTSUP || rc == -ENOMEM || *n == 1)
 			return err_set(e, rc, "%s", err_text(&one));
-		log_warn("%s; the pool is opened without it", err_text(&one));
+		log_warn("%s; the pool is opened without it%s", err_text(&one),
+		    rc == -EBADMSG
+			? ", and it is not written to (pail store replace "
+			  "makes it a member)"
+			: "");
 		memmove(&devs[i], &devs[i + 1],
 		    (*n - i - 1) * sizeof(devs[0]));
 		devs[--*n] = d;

@@ -5,6 +5,7 @@ raw_tests = \
 	tests/unit/raw/test_ec \
 	tests/unit/raw/test_fail \
 	tests/unit/raw/test_faults \
+	tests/unit/raw/test_foreign \
 	tests/unit/raw/test_full \
 	tests/unit/raw/test_index \
 	tests/unit/raw/test_members \
@@ -41,6 +42,11 @@ tests_unit_raw_test_members_SOURCES = tests/unit/raw/test_members.c \
 tests_unit_raw_test_members_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_members_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_members_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_foreign_SOURCES = tests/unit/raw/test_foreign.c \
+	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB)
+tests_unit_raw_test_foreign_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_foreign_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_foreign_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_quorum_SOURCES = tests/unit/raw/test_quorum.c \
 	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB)
 tests_unit_raw_test_quorum_CPPFLAGS = $(UNIT_CPPFLAGS)
