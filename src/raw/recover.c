@@ -39,9 +39,11 @@
 /* --- superblocks ---------------------------------------------------------- */
 
 struct found {
-	struct raw_super super;
-	bool valid;
+	struct raw_super super; /* the best of these */
+	struct raw_super copy[RAW_NCOPIES];
+	unsigned ncopies;
 	bool uneven; /* its copies are not all alike, or not all there */
+	bool mixed;  /* they are of different pools */
 };
 
 static bool
@@ -50,6 +52,26 @@ newer(const struct raw_super *a, const struct raw_super *b)
 	if (a->epoch != b->epoch)
 		return a->epoch > b->epoch;
 	return a->generation > b->generation;
+}
+
+static bool
+of_pool(const struct raw_super *s, const uint8_t uuid[16])
+{
+	return memcmp(s->pool_uuid, uuid, 16) == 0;
+}
+
+static void
+add_copy(struct found *f, const struct raw_super *s)
+{
+	if (f->ncopies > 0) {
+		if (newer(s, &f->super) || newer(&f->super, s))
+			f->uneven = true;
+		if (!of_pool(s, f->super.pool_uuid))
+			f->mixed = true;
+	}
+	if (f->ncopies == 0 || newer(s, &f->super))
+		f->super = *s;
+	f->copy[f->ncopies++] = *s;
 }
 
 /*
@@ -68,14 +90,14 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 	unsigned newer_format = 0;
 	int rc = -EBADMSG;
 
-	f->valid = f->uneven = false;
+	memset(f, 0, sizeof(*f));
 	if (!sector)
 		return err_errno(e, -ENOMEM, "read superblocks");
 	for (unsigned i = 0; i < RAW_NCOPIES; i++) {
 		struct raw_super s;
 		uint64_t off;
 
-		if (f->valid)
+		if (f->ncopies > 0)
 			end = f->super.end;
 		if (end < (1u << 20) || end > d->bytes)
 			break;
@@ -91,14 +113,10 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 			newer_format += first.rc == -ENOTSUP;
 			continue;
 		}
-		if (f->valid && (newer(&s, &f->super) || newer(&f->super, &s)))
-			f->uneven = true;
-		if (!f->valid || newer(&s, &f->super))
-			f->super = s;
-		f->valid = true;
+		add_copy(f, &s);
 	}
 	free(sector);
-	if (f->valid && newer_format < 2) {
+	if (f->ncopies > 0 && newer_format < 2) {
 		if (f->super.end <= d->bytes)
 			return 0;
 		return err_set(e, -ENXIO,
@@ -115,6 +133,57 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 	    "store create makes a pool",
 	    d->path,
 	    first.rc < 0 ? err_text(&first) : "too short for a superblock");
+}
+
+/* Its best copy of that pool, if it has one and is large enough. */
+static void
+take_for(struct rdev *d, struct found *f, const uint8_t uuid[16])
+{
+	const struct raw_super *best = NULL;
+
+	for (unsigned i = 0; i < f->ncopies; i++) {
+		const struct raw_super *s = &f->copy[i];
+
+		if (of_pool(s, uuid) && s->end <= d->bytes &&
+		    (!best || newer(s, best)))
+			best = s;
+	}
+	if (!best)
+		return;
+	if (!of_pool(&f->super, uuid))
+		log_warn("%s: was a member of pool \"%s\", and was being made "
+			 "one of pool \"%s\"",
+		    d->path, f->super.name, best->name);
+	f->super = *best;
+	f->mixed = false;
+}
+
+/*
+ * Power went when a device of one pool was made a member of another: some of
+ * its superblocks are of this, some of that.  The others know which one it is;
+ * alone it is neither.
+ */
+static int
+settle_mixed(
+    struct rdev *const *devs, struct found *f, unsigned n, struct err *e)
+{
+	const uint8_t *uuid = NULL;
+
+	for (unsigned i = 0; i < n && !uuid; i++)
+		if (!f[i].mixed)
+			uuid = f[i].super.pool_uuid;
+	for (unsigned i = 0; i < n; i++) {
+		if (f[i].mixed && uuid)
+			take_for(devs[i], &f[i], uuid);
+		if (f[i].mixed)
+			return err_set(e, -EINVAL,
+			    "%s has superblocks of two pools (\"%s\" is one): it "
+			    "was being made a member. Name it together with the "
+			    "other members of the pool, or not at all. Nothing "
+			    "was changed",
+			    devs[i]->path, f[i].super.name);
+	}
+	return 0;
 }
 
 static int
@@ -235,6 +304,8 @@ recover_members(struct pool *p, struct rdev **devs, unsigned n,
 		rc = err_errno(e, -ENOMEM, "open pool");
 	if (rc == 0)
 		rc = read_all_supers(devs, f, &n, e);
+	if (rc == 0)
+		rc = settle_mixed(devs, f, n, e);
 	if (rc == 0)
 		rc = same_pool(devs, f, n, e);
 	for (unsigned i = 0; i < n && rc == 0; i++)
