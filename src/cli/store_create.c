@@ -7,6 +7,7 @@
 
 #include "base/parse.h"
 #include "base/strbuf.h"
+#include "cli/interrupt.h"
 #include "cli/store.h"
 #include "cli/tool.h"
 #include "raw/make.h"
@@ -69,9 +70,12 @@ make(struct create *c, char **paths, unsigned npaths)
 	int rc = raw_profile_parse(
 	    c->profile, npaths, &p.k, &p.m, &t->err);
 
+	/* A file of which half is there is removed again. */
+	interrupt_defer(true);
 	if (rc == 0)
 		rc = raw_make(t->set.loop, t->set.fileio, paths, npaths, &p,
 		    &t->err);
+	interrupt_defer(false);
 	if (rc == 0)
 		rc = store_pool_open(t, (int)npaths, paths, true, &pool);
 	if (rc < 0)
@@ -111,6 +115,7 @@ store_create_run(int argc, char **argv)
 
 	if (status != TOOL_GO)
 		return status;
+	interrupt_install("there is no store");
 	rc = tool_start(&c.tool);
 	if (rc == 0)
 		rc = make_of_operands(&c, argv + 1);

@@ -4,8 +4,9 @@
  *
  * What is on a device is asked of libblkid, which knows some hundred kinds of
  * file systems, partition tables, volume managers and RAID members; and of our
- * own superblock, which it does not know.  All devices are looked at before the
- * first one is written.
+ * own superblock, which it does not know.  A regular file must be empty besides,
+ * that is, hold zeros where it begins to hold something: few people name a file
+ * of theirs on purpose.  All devices are looked at before the first is written.
  */
 #include "config.h"
 
@@ -20,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/parse.h"
 #include "raw/format.h"
@@ -33,6 +35,7 @@ static const struct {
 	unsigned k, m;
 } named[] = {{"single", 1, 0}, {"mirror", 1, 1}, {"kamikaze", 8, 0},
     {"standard", 8, 2}, {"resilient", 12, 3}, {"fortress", 16, 4}};
+#define LOOK_BYTES ((size_t)1 << 20)
 #define NNAMED (sizeof(named) / sizeof(named[0]))
 
 static int
@@ -117,6 +120,39 @@ probe(const char *path, struct err *e)
 	return rc == 1 ? 0 : e->rc;
 }
 
+/* -EEXIST: the first data of the file, or all of a short one, is not zero. */
+static int
+look_for_data(int fd, const char *path, struct err *e)
+{
+	uint8_t *data;
+	struct stat st;
+	off_t at;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, -errno, "look at %s", path);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	at = lseek(fd, 0, SEEK_DATA);
+	if (at < 0 && errno == ENXIO)
+		return 0;
+	data = malloc(LOOK_BYTES);
+	if (!data)
+		return err_errno(e, -ENOMEM, "look at %s", path);
+	n = pread(fd, data, LOOK_BYTES, at < 0 ? 0 : at);
+	if (n < 0)
+		err_errno(e, -errno, "read %s", path);
+	else if (!mem_is_zero(data, (size_t)n))
+		err_set(e, -EEXIST,
+		    "%s is a file with data of no known kind. Nothing was "
+		    "changed. If that may be lost: --force",
+		    path);
+	else
+		n = 0;
+	free(data);
+	return n == 0 ? 0 : e->rc;
+}
+
 int
 raw_look(const char *path, struct err *e)
 {
@@ -133,12 +169,14 @@ raw_look(const char *path, struct err *e)
 	n = pread(fd, sector, sizeof(sector), 0);
 	if (n < 0)
 		rc = err_errno(e, -errno, "read %s", path);
-	close(fd);
 	if (n == (ssize_t)sizeof(sector) && raw_super_looks_like(sector))
 		rc = err_set(e, -EEXIST,
 		    "%s is a member of a pool already. Nothing was changed. If "
 		    "that pool may be lost: --force",
 		    path);
+	if (rc == 0)
+		rc = look_for_data(fd, path, e);
+	close(fd);
 	return rc;
 }
 

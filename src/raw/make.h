@@ -22,8 +22,8 @@ struct loop;
 int raw_profile_parse(const char *text, unsigned ndevs, unsigned *k,
     unsigned *m, struct err *e);
 
-/* Does the device hold anything that is known?  -EEXIST with what it is.
- * Blocks: for tools. */
+/* Does the device hold anything that is known, or the file anything at all?
+ * -EEXIST with what it is.  Blocks: for tools. */
 int raw_look(const char *path, struct err *e);
 
 struct raw_make_params {
