@@ -161,8 +161,9 @@ check_open(struct crash *c, unsigned e, const char *when)
 		int rc = lab_compare(c->lab, i, &model[i]);
 
 		/* Said to be lost, but never something else. */
-		if (rc != 0 && rc != -EIO)
-			lab_fail("%s: key %u: not what it was", where, i);
+		if (rc != 0 && rc != -EIO && rc != -EBADMSG)
+			lab_fail("%s: key %u (commit %llu): not what it was (%d)",
+			    where, i, (unsigned long long)st.durable_seq, rc);
 	}
 	if (!c->lying)
 		lab_compare_all(c->lab, model, where);
