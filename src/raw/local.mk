@@ -10,6 +10,7 @@ libpail_la_SOURCES += \
 	src/raw/geom.c src/raw/geom.h \
 	src/raw/index.c src/raw/index.h src/raw/index_int.h \
 	src/raw/index_page.c \
+	src/raw/life.c \
 	src/raw/log.c src/raw/log.h \
 	src/raw/look.c src/raw/look.h \
 	src/raw/make.c src/raw/make.h \

@@ -5,7 +5,8 @@
 /*
  * Inside of a pool, shared by the files that make it up:
  *
- *   pool.c     create, open, close, dispatch
+ *   pool.c     create, dispatch
+ *   life.c     open, close
  *   xio.c      one extent: write its columns, read and verify them
  *   write.c    PUT, DELETE, BATCH
  *   read.c     GET
