@@ -17,6 +17,9 @@
  * least 10 ms; and a read is only hedged while most peers are not as far behind
  * themselves: a load that all disks feel must not be doubled.
  *
+ * A request for which there is no memory, here or in the device, waits until
+ * there is: that is no fault of the member.
+ *
  * A flight owns what the device sees: request, vector, a reference to the
  * memory.  So whoever sent it may go as soon as done was called.  Data that is
  * written from a caller's own memory is the exception (mem NULL): a device that
@@ -60,6 +63,7 @@ void
 flights_init(struct flights *f)
 {
 	memset(f, 0, sizeof(*f));
+	list_init(&f->unsent);
 	list_init(&f->up);
 	list_init(&f->given_up);
 }
@@ -106,6 +110,15 @@ give_up(struct flight *f, int rc)
 	loop_defer(f->pool->loop, &f->task);
 }
 
+static void
+tell_unsent(struct loop_task *t)
+{
+	struct rdev_req *r = container_of(t, struct rdev_req, task);
+
+	r->rc = -EIO;
+	r->done(r);
+}
+
 void
 flight_give_up(struct pool *p, unsigned column)
 {
@@ -113,6 +126,14 @@ flight_give_up(struct pool *p, unsigned column)
 
 	while (!list_empty(&fs->up))
 		give_up(list_entry(fs->up.next, struct flight, link), -EIO);
+	while (!list_empty(&fs->unsent)) {
+		struct list *l = list_pop_front(&fs->unsent);
+		struct rdev_req *r = list_entry(l, struct rdev_req, link);
+
+		buf_unref(r->priv);
+		r->task = (struct loop_task){.run = tell_unsent};
+		loop_defer(p->loop, &r->task);
+	}
 }
 
 /* --- the device answers ------------------------------------------------------- */
@@ -186,30 +207,25 @@ launch(struct flight *f)
 	rdev_submit(m->dev, &f->req);
 }
 
+/* The next tick; without memory for its timer, on the next turn. */
 static void
-no_memory(struct loop_task *t)
+arm_tick(struct pool *p)
 {
-	struct rdev_req *r = container_of(t, struct rdev_req, task);
-
-	r->rc = -ENOMEM;
-	r->done(r);
+	if (!loop_timer_armed(&p->tick) &&
+	    loop_timer_set(
+		p->loop, &p->tick, loop_now(p->loop) + TICK_NS) < 0)
+		loop_defer(p->loop, &p->tick_task);
 }
 
-void
-flight_submit(struct pool *p, unsigned column, struct rdev_req *r,
-    struct buf *mem, bool patient)
+/* False: there is no memory. */
+static bool
+send(struct pool *p, unsigned column, struct rdev_req *r, struct buf *mem,
+    bool patient)
 {
 	struct flight *f = calloc(1, sizeof(*f));
 
-	must(pool_dev(p, column) && r->niov <= 1);
-	if (!loop_timer_armed(&p->tick))
-		loop_timer_set(p->loop, &p->tick, loop_now(p->loop) + TICK_NS);
-	if (!f) {
-		r->rc = -ENOMEM;
-		r->task = (struct loop_task){.run = no_memory};
-		loop_defer(p->loop, &r->task);
-		return;
-	}
+	if (!f)
+		return false;
 	f->pool = p;
 	f->column = column;
 	f->up = r;
@@ -222,6 +238,20 @@ flight_submit(struct pool *p, unsigned column, struct rdev_req *r,
 		f->req.iov = &f->iov;
 	}
 	launch(f);
+	return true;
+}
+
+void
+flight_submit(struct pool *p, unsigned column, struct rdev_req *r,
+    struct buf *mem, bool patient)
+{
+	must(pool_dev(p, column) && r->niov <= 1);
+	arm_tick(p);
+	if (send(p, column, r, mem, patient))
+		return;
+	r->priv = mem ? buf_ref(mem) : NULL;
+	r->patient = patient;
+	list_push_back(&p->member[column].flights.unsent, &r->link);
 }
 
 bool
@@ -229,7 +259,8 @@ flight_none(const struct pool *p, unsigned column)
 {
 	const struct flights *fs = &p->member[column].flights;
 
-	return list_empty(&fs->up) && list_empty(&fs->given_up);
+	return list_empty(&fs->unsent) && list_empty(&fs->up) &&
+	    list_empty(&fs->given_up);
 }
 
 bool
@@ -240,7 +271,7 @@ flight_any(const struct pool *p)
 	for (unsigned c = 0; c < p->n; c++) {
 		const struct flights *fs = &p->member[c].flights;
 
-		if (!list_empty(&fs->up))
+		if (!list_empty(&fs->unsent) || !list_empty(&fs->up))
 			return true;
 		list_for_each(l, &fs->given_up)
 			if (list_entry(l, struct flight, link)->giving_up)
@@ -254,7 +285,7 @@ flight_orphan(struct pool *p, unsigned column)
 {
 	struct flights *fs = &p->member[column].flights;
 
-	must(list_empty(&fs->up));
+	must(list_empty(&fs->unsent) && list_empty(&fs->up));
 	while (!list_empty(&fs->given_up)) {
 		struct list *l = list_pop_front(&fs->given_up);
 
@@ -446,15 +477,33 @@ feed_starved(struct pool *p)
 	}
 }
 
+/* What there was no memory for; it is no fault of a member. */
 static void
-tick(struct loop_timer *t)
+send_unsent(struct pool *p, unsigned column)
 {
-	struct pool *p = container_of(t, struct pool, tick);
+	struct list *unsent = &p->member[column].flights.unsent;
+
+	while (!list_empty(unsent)) {
+		struct rdev_req *r =
+		    list_entry(unsent->next, struct rdev_req, link);
+		struct buf *mem = r->priv;
+
+		if (!send(p, column, r, mem, r->patient))
+			return;
+		list_del(&r->link);
+		buf_unref(mem);
+	}
+}
+
+static void
+look(struct pool *p)
+{
 	int64_t now = loop_now(p->loop);
 	bool busy = flight_any(p);
 
 	feed_starved(p);
 	for (unsigned c = 0; c < p->n; c++) {
+		send_unsent(p, c);
 		if (pool_dev(p, c))
 			look_at(p, c, now);
 		busy = busy || (pool_dev(p, c) && !flight_none(p, c));
@@ -464,7 +513,19 @@ tick(struct loop_timer *t)
 		p->window_ns = now;
 	}
 	if (busy)
-		loop_timer_set(p->loop, t, now + TICK_NS);
+		arm_tick(p);
+}
+
+static void
+tick(struct loop_timer *t)
+{
+	look(container_of(t, struct pool, tick));
+}
+
+static void
+tick_now(struct loop_task *t)
+{
+	look(container_of(t, struct pool, tick_task));
 }
 
 void
@@ -472,6 +533,7 @@ flight_init(struct pool *p)
 {
 	list_init(&p->starved);
 	p->tick.fire = tick;
+	p->tick_task.run = tick_now;
 	p->window_ns = loop_now(p->loop);
 	for (unsigned c = 0; c < RAW_MAX_MEMBERS; c++)
 		flights_init(&p->member[c].flights);
@@ -481,4 +543,5 @@ void
 flight_fini(struct pool *p)
 {
 	loop_timer_cancel(&p->tick);
+	loop_cancel(p->loop, &p->tick_task);
 }

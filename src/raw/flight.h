@@ -35,6 +35,7 @@ struct rdev_req;
 
 /* What is known of the answers of one member; inside struct member. */
 struct flights {
+	struct list unsent; /* of struct rdev_req: there was no memory */
 	struct list up;	   /* of struct flight, oldest first: somebody waits */
 	struct list given_up; /* nobody waits; the device has not answered */
 	bool suspect;	   /* something is older than FLIGHT_SUSPECT_NS */

@@ -184,6 +184,7 @@ struct pool {
 	/* Time-outs: see flight.c. */
 	int64_t io_timeout_ns, window_ns;
 	struct loop_timer tick;
+	struct loop_task tick_task; /* ... its timer could not be set */
 	struct list starved; /* of flight: there was no memory */
 
 	/* Changes asked for (repair.c), the first is under way; and what

@@ -46,6 +46,7 @@ struct rdev_req {
 	struct loop_task task;
 	int64_t start_ns;
 	void *priv;
+	bool patient; /* of flight.c */
 };
 
 struct rdev_ops {

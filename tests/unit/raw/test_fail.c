@@ -260,12 +260,49 @@ test_requests(void **state)
 	}
 }
 
+/* Whatever allocation of a write fails: the members are not to blame. */
+static void
+test_memory_is_no_fault(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct lab_object o = {200, 50000, 2};
+	struct pool_status st;
+	unsigned n = 0;
+	bool hit = true;
+
+	must(w);
+	world_init(w, 2, "memory is no fault");
+	while (hit) {
+		restore(w);
+		lab_must_open(&w->lab);
+		fault_malloc_arm(++n);
+		(void)lab_put(&w->lab, 1, &o);
+		(void)lab_sync(&w->lab);
+		hit = fault_hit();
+		fault_malloc_arm(0);
+		pool_get_status(w->lab.pool, &st);
+		for (unsigned c = 0; c < w->lab.n; c++)
+			if (st.member[c].state != RAW_MEMBER_ONLINE ||
+			    st.member[c].write_errors > 0 ||
+			    st.member[c].read_errors > 0)
+				lab_fail("allocation %u failed, and member %u "
+					 "was blamed",
+				    n, c);
+		lab_kill(&w->lab);
+		for (unsigned c = 0; c < w->lab.n; c++)
+			simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
+	}
+	lab_check(n > 10);
+	world_fini(w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_allocations),
 	    cmocka_unit_test(test_requests),
+	    cmocka_unit_test(test_memory_is_no_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
