@@ -384,6 +384,15 @@ check_torn(struct crash *c, unsigned e, const unsigned *doubt, unsigned n)
 		     at += at % 4096 == 512 && at > 8192 ? 3584 : 512)
 			for (unsigned rest = 0; rest < 3; rest++)
 				tear(c, e, n, i, at, rest);
+	/* Everything that is under way is garbage from its second 512 bytes on:
+	 * so are all copies of a superblock that are not flushed in between. */
+	if (n > 0 && (c->lab->n == 1 || !skipped(c))) {
+		for (unsigned i = 0; i < n; i++)
+			fate[i] = (struct sim_fate){
+			    .upto = 512, .rest = SIM_REST_GARBAGE};
+		c->torn++;
+		crash_check(c, e, fate, n, &s);
+	}
 	for (unsigned t = 0; t < c->tears && n > 0; t++) {
 		unsigned i = (unsigned)sim_random(&c->lab->w, n);
 		uint32_t cuts = simrec_write_bytes(c->rec, doubt[i]) / 512;
