@@ -16,7 +16,7 @@
  *
  * Until the superblocks are written the old root is what counts, and nothing
  * that it names has been touched.  So a checkpoint that fails, for whatever
- * reason, only leaves the log longer.
+ * reason, only leaves the log longer; the next one is tried after RETRY_NS.
  *
  * Runs on the pool's loop.
  */
@@ -40,6 +40,7 @@
 #include "raw/xio.h"
 
 #define PAGES_AT_ONCE 16
+#define RETRY_NS NS_PER_S
 
 struct ckpt_page {
 	uint64_t id;
@@ -182,6 +183,15 @@ undo(struct ckpt *c)
 	index_dirty_all(c->pool->index);
 }
 
+/* It did not come about: what wants one for the sake of the log waits. */
+static void
+retry_later(struct pool *p)
+{
+	p->ckpt_failed = true;
+	(void)loop_timer_set(
+	    p->loop, &p->ckpt_timer, loop_now(p->loop) + RETRY_NS);
+}
+
 static void
 ckpt_end(struct ckpt *c, int rc)
 {
@@ -196,7 +206,9 @@ ckpt_end(struct ckpt *c, int rc)
 			undo(c);
 	}
 	p->ckpt = NULL;
-	p->ckpt_failed = rc < 0;
+	p->ckpt_failed = false;
+	if (rc < 0 && !p->read_only)
+		retry_later(p);
 	ckpt_free(c);
 	rebuild_saved(p, rc);
 	run_waiters(waiters, rc);
@@ -545,6 +557,8 @@ ckpt_start(struct pool *p, struct ckpt_wait *w)
 	c = calloc(1, sizeof(*c));
 	if (!c || p->read_only) {
 		free(c);
+		if (!p->read_only)
+			retry_later(p);
 		if (w)
 			w->done(w, p->read_only ? -EROFS : -ENOMEM);
 		return;

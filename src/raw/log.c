@@ -295,7 +295,8 @@ may_send(struct pool *p)
 		flush_start(p);
 		return false;
 	}
-	if (ring_used(p) > p->super.log_sectors / 2)
+	/* One that failed is tried again by its timer. */
+	if (ring_used(p) > p->super.log_sectors / 2 && !p->ckpt_failed)
 		ckpt_start(p, NULL);
 	return ring_used(p) + most <= p->super.log_sectors;
 }

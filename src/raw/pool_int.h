@@ -162,7 +162,7 @@ struct pool {
 	struct ckpt *ckpt; /* NULL: none is running */
 	size_t zone_pages; /* of the index and one, when its zone was set */
 	bool frozen;	   /* no record is sealed */
-	bool ckpt_failed;  /* the last one */
+	bool ckpt_failed;  /* the last one; its timer tries again, soon */
 	struct loop_task ckpt_task;
 	struct loop_timer ckpt_timer;
 	/* Extents of the root that the superblocks name. */

@@ -34,6 +34,7 @@
 
 #define CLOSE_NS NS_PER_S
 #define POLL_NS NS_PER_MS
+#define RETRY_NS NS_PER_S
 
 /* What a change needs on its way. */
 struct work {
@@ -295,6 +296,14 @@ member_on(const struct pool *p, const struct raw_super *s)
 /* --- attaching --------------------------------------------------------------------------- */
 
 static void
+attached_retry(struct loop_timer *t)
+{
+	struct work *w = container_of(t, struct work, timer);
+
+	ckpt_start(w->c->pool, &w->ckpt);
+}
+
+static void
 attached(struct ckpt_wait *ck, int rc)
 {
 	struct work *w = ck->arg;
@@ -302,9 +311,10 @@ attached(struct ckpt_wait *ck, int rc)
 	struct pool *p = c->pool;
 
 	/* It takes part; a pool that fails now says so for itself. */
-	if (rc == -ENOMEM && !p->read_only)
-		ckpt_start(p, &w->ckpt);
-	else
+	w->timer.fire = attached_retry;
+	if (rc != -ENOMEM || p->read_only ||
+	    loop_timer_set(p->loop, &w->timer,
+		loop_now(p->loop) + RETRY_NS) < 0)
 		finish(c, rc);
 }
 

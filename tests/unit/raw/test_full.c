@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -330,10 +331,58 @@ test_host_full(void **state)
 	}
 }
 
+/* No checkpoint can be made, and the log fills up: it is tried again now and
+ * then, not all the time, and when there is room all goes on. */
+static void
+test_no_checkpoint(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct lab_object none = {0};
+	static uint64_t addr[1 << 16];
+	struct lab_op *op;
+	unsigned n = 0, i = 0, key;
+
+	must(w);
+	world_init(w, 0, 8, "no checkpoint");
+	for (; i < LAB_MANY; i++)
+		put(w, i, 0);
+	lab_check(lab_checkpoint(&w->lab) == 0);
+	while (n < 1 << 16 &&
+	    alloc_take_index(w->lab.pool->alloc, 1, &addr[n]) == 0)
+		n++;
+	lab_log_lines();
+	/* As many as the log holds; the one after them waits. */
+	for (i = 0;; i++) {
+		struct pool *p = w->lab.pool;
+
+		if (p->pos - p->tail + RAW_RECORD_MAX / RAW_SECTOR >
+		    p->super.log_sectors)
+			break;
+		delete(w, i);
+	}
+	lab_check(i > 1000 && lab_log_find("checkpoint"));
+	key = MANY + i;
+	op = lab_begin(&w->lab, POOL_DELETE, &key, &none, 1);
+	alarm(60); /* no time passes for one that never stops */
+	lab_idle(&w->lab, 5000000000);
+	alarm(0);
+	lab_check(!op->done);
+	lab_check(lab_log_lines() < 30);
+	for (unsigned k = 0; k < n; k++)
+		alloc_release(w->lab.pool->alloc, addr[k], 1);
+	lab_check(lab_wait(op) == 0);
+	lab_op_free(op);
+	w->have[i].version = 0;
+	lab_check(w->lab.pool->pos - w->lab.pool->tail < 2000);
+	reopen(w, true);
+	world_fini(w, "no checkpoint");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_no_checkpoint),
 	    cmocka_unit_test(test_fill_and_empty),
 	    cmocka_unit_test(test_pieces),
 	    cmocka_unit_test(test_batch),
