@@ -249,6 +249,16 @@ check_absent(struct pool *p, const char *key)
 	return 0;
 }
 
+/* What was freed first is only not durable yet; else a read of it is under way,
+ * and its end says so (pin_fini). */
+static bool
+flush_frees(const struct pool *p)
+{
+	return !list_empty(&p->freed) &&
+	    list_entry(p->freed.next, struct freed, link)->seq >
+	    p->durable_seq;
+}
+
 /* 0: on its way; -EAGAIN: it has to wait; else it has failed. */
 static int
 admit(struct pool *p, struct pool_write *w)
@@ -268,7 +278,8 @@ admit(struct pool *p, struct pool_write *w)
 	if (rc == -ENOSPC && !discard_idle(p))
 		return -EAGAIN;
 	if (rc == -ENOSPC && p->freed_sectors > 0) {
-		log_flush(p);
+		if (flush_frees(p))
+			log_flush(p);
 		return -EAGAIN;
 	}
 	if (rc < 0)

@@ -21,6 +21,7 @@
 #include "lib/rawlab.h"
 #include "raw/alloc.h"
 #include "raw/pool_int.h"
+#include "raw/read.h"
 
 static const struct {
 	unsigned k, m;
@@ -378,10 +379,39 @@ test_no_checkpoint(void **state)
 	world_fini(w, "no checkpoint");
 }
 
+/* What a PUT has room in is still being read: the PUT waits for the end of
+ * that, and does nothing meanwhile. */
+static void
+test_waits_for_a_reader(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	unsigned key = MANY;
+	struct lab_op *op;
+	struct pin reader;
+
+	must(w);
+	world_init(w, 0, 9, "waits for a reader");
+	(void)fill(w, 1 << 20, 4096);
+	pin_init(w->lab.pool, &reader);
+	delete(w, 0);
+	lab_check(lab_sync(&w->lab) == 0);
+	w->have[0] = (struct lab_object){++w->version, 1 << 20, 0};
+	op = lab_begin(&w->lab, POOL_PUT, &key, &w->have[0], 1);
+	alarm(60); /* no time passes for one that never stops */
+	lab_idle(&w->lab, 500000000);
+	alarm(0);
+	lab_check(!op->done);
+	pin_fini(w->lab.pool, &reader);
+	lab_check(lab_wait(op) == 0);
+	lab_op_free(op);
+	world_fini(w, "waits for a reader");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_waits_for_a_reader),
 	    cmocka_unit_test(test_no_checkpoint),
 	    cmocka_unit_test(test_fill_and_empty),
 	    cmocka_unit_test(test_pieces),
