@@ -69,6 +69,12 @@ log_has_room(const struct pool *p, const struct pool_write *w)
 	    RAW_RECORD_MAX;
 }
 
+bool
+log_could_fit(const struct pool *p, const struct pool_write *w)
+{
+	return RAW_RECORD_HEADER + write_bound(p, w) <= RAW_RECORD_MAX;
+}
+
 int
 log_add(struct pool *p, struct pool_write *w)
 {

@@ -16,6 +16,8 @@ struct pool_write;
 
 /* The open batch has room for w; if not, write_retry is called when it has. */
 bool log_has_room(const struct pool *p, const struct pool_write *w);
+/* An empty record has: else w can never be written. */
+bool log_could_fit(const struct pool *p, const struct pool_write *w);
 /* Put the items of w, whose CRCs are known, into the open batch.  -ENOMEM;
  * -ENOSPC: free space is in so small pieces that no record could hold it. */
 int log_add(struct pool *p, struct pool_write *w);

@@ -99,7 +99,7 @@ pool_fail_later(struct pool *p, struct pool_req *r, int rc)
 		    p->super.name);
 	else if (rc == -ENOSPC)
 		err_set(&r->err, rc, "the pool \"%s\" is full", p->super.name);
-	else if (rc < 0)
+	else if (rc < 0 && r->err.rc == 0)
 		err_errno(&r->err, rc, "pool \"%s\"", p->super.name);
 	r->rc = rc;
 	r->task.run = answer_later;

@@ -48,7 +48,7 @@ struct pool_req {
 
 	/*
 	 * The answer: 0, -ENOENT, -EEXIST, -ENOSPC (G7), -EMSGSIZE (GET: larger
-	 * than dst_cap), -ERANGE, -EIO (verified data cannot be had, G4),
+	 * than dst_cap; BATCH: more than one log record holds), -ERANGE, -EIO (verified data cannot be had, G4),
 	 * -EROFS (too few members), -ENOMEM.
 	 */
 	int rc;

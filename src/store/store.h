@@ -136,7 +136,8 @@ struct store_req {
 	 * The answer.  rc: 0 or
 	 *  -ENOENT     GET, HEAD: no such object; LIST: no such bucket
 	 *  -EEXIST     PUT if_absent: there is one
-	 *  -EMSGSIZE   GET: the object is larger than body->cap
+	 *  -EMSGSIZE   GET: the object is larger than body->cap; BATCH: it is
+	 *              more than the store can write as one
 	 *  -ERANGE     GET: the range lies (partly) behind the object's end
 	 *  -EACCES     the store refuses us (permanent)
 	 *  -EINVAL     the store calls the request wrong (permanent)

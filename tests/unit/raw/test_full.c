@@ -407,10 +407,46 @@ test_waits_for_a_reader(void **state)
 	world_fini(w, "waits for a reader");
 }
 
+static void
+answered(struct pool_req *r)
+{
+	*(bool *)r->arg = true;
+}
+
+/* A batch that no record can hold is refused, and what comes behind it is not
+ * held up. */
+static void
+test_batch_that_never_fits(void **state)
+{
+	struct lab_params lp = {.k = 18, .m = 2, .seed = 10};
+	struct lab_object o = {1, 5000, 0};
+	struct pool_item items[64] = {0};
+	struct pool_req r = {.op = POOL_BATCH, .items = items, .nitems = 64};
+	bool done = false;
+	struct lab lab;
+
+	lab_reproduce("tests/unit/raw/test_full (batch that never fits)");
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	for (unsigned i = 0; i < 64; i++)
+		items[i] = (struct pool_item){
+		    .key = lab_key(i), .size = 64u << 20};
+	r.done = answered;
+	r.arg = &done;
+	pool_submit(lab.pool, &r);
+	lab_check(lab_put(&lab, 1, &o) == 0);
+	lab_check(done && r.rc == -EMSGSIZE);
+	lab_check(strstr(err_text(&r.err), "64 items"));
+	lab_check(lab_compare(&lab, 1, &o) == 0);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_batch_that_never_fits),
 	    cmocka_unit_test(test_waits_for_a_reader),
 	    cmocka_unit_test(test_no_checkpoint),
 	    cmocka_unit_test(test_fill_and_empty),
