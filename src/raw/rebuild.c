@@ -147,8 +147,6 @@ probed(struct xio *x)
 			rb->written +=
 			    (uint64_t)geom_column_sectors(&x->geom, c) *
 			    RAW_SECTOR;
-	if (x->rewritten)
-		p->unflushed++;
 	rb->done.bytes += bytes;
 	rb->flying -= bytes;
 	pace(rb, bytes, loop_now(p->loop) - pb->start_ns);

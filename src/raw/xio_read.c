@@ -148,6 +148,8 @@ rewrite_done(struct rdev_req *r)
 		x->rewritten &= ~(1u << c);
 		member_failed(
 		    x->pool, xio_member(x, c), "rewrite", r->off, r->rc);
+	} else {
+		x->pool->unflushed++; /* the next SYNC is for it, too */
 	}
 	if (--x->pending == 0)
 		read_back(x);

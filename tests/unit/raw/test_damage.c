@@ -568,10 +568,54 @@ test_unusable_member(void **state)
 		}
 }
 
+/* What was repaired is there after a SYNC and a power cut. */
+static void
+test_repair_is_synced(void **state)
+{
+	struct lab_params lp = {.k = 2, .m = 1, .seed = 12};
+	struct lab_object o = {1, 60000, 0};
+	static uint8_t garbage[RAW_SECTOR];
+	struct pool_status st;
+	uint64_t repaired = 0, before = 0, after = 0;
+	struct lab lab;
+
+	lab_reproduce("tests/unit/raw/test_damage (repair is synced)");
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	lab_check(lab_put(&lab, 1, &o) == 0);
+	lab_check(lab_checkpoint(&lab) == 0);
+	memset(garbage, 0x5a, sizeof(garbage));
+	for (uint64_t s = RAW_LOG_START + lab.pool->super.log_sectors;
+	     s < LAB_DISK / RAW_SECTOR - RAW_TAIL_SECTORS; s++)
+		simdisk_poke(
+		    lab.disk[1], s * RAW_SECTOR, garbage, RAW_SECTOR);
+	lab_check(lab_compare(&lab, 1, &o) == 0);
+	pool_get_status(lab.pool, &st);
+	for (unsigned c = 0; c < lab.n; c++)
+		repaired += st.member[c].repaired;
+	lab_check(repaired > 0);
+	lab_check(lab_sync(&lab) == 0);
+	lab_kill(&lab);
+	for (unsigned c = 0; c < lab.n; c++)
+		simdisk_settle(lab.disk[c], SIM_KEEP_NONE);
+	lab_must_open(&lab);
+	pool_get_status(lab.pool, &st);
+	for (unsigned c = 0; c < lab.n; c++)
+		before += st.member[c].checksum_errors;
+	lab_check(lab_compare(&lab, 1, &o) == 0);
+	pool_get_status(lab.pool, &st);
+	for (unsigned c = 0; c < lab.n; c++)
+		after += st.member[c].checksum_errors;
+	lab_check(after == before);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_repair_is_synced),
 	    cmocka_unit_test(test_every_bit),
 	    cmocka_unit_test(test_flipped),
 	    cmocka_unit_test(test_too_many),
