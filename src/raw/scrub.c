@@ -5,7 +5,8 @@
  * A walk over the index in order of keys, some extents at a time.  An object
  * may be overwritten or deleted under the walk: its extents are pinned while
  * they are read, and what is written later is whole anyway.  Then the pages of
- * the index, which are extents as well.  Runs on the pool's loop.
+ * the index, which are extents as well; while a checkpoint replaces them, or
+ * there is no memory, it waits.  Runs on the pool's loop.
  */
 #include "config.h"
 
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "raw/alloc.h"
 #include "raw/index.h"
@@ -23,6 +25,7 @@
 #include "raw/xio.h"
 
 #define AT_ONCE 8
+#define WAIT_NS (10 * NS_PER_MS)
 
 struct scrub {
 	struct pool *pool;
@@ -39,6 +42,7 @@ struct scrub {
 	char lost[RAW_KEY_MAX + 1]; /* the last that was */
 	unsigned pending;
 	struct loop_task step;
+	struct loop_timer timer;
 };
 
 /* One extent being read. */
@@ -68,6 +72,8 @@ end(struct scrub *s)
 
 	r.repaired = repaired(s->pool) - s->repaired_before;
 	s->pool->scrubbing--;
+	loop_timer_cancel(&s->timer);
+	loop_cancel(s->pool->loop, &s->step);
 	free(s->ext);
 	free(s);
 	ops.done(ops.arg, &r);
@@ -161,34 +167,61 @@ next_index_extent(struct scrub *s, struct raw_extent *out)
 	return 0;
 }
 
+/* One more extent.  1: it is being read; 0: that was all; -EAGAIN: not now. */
+static int
+one_more(struct scrub *s)
+{
+	size_t page = s->next_page, root = s->next_root;
+	struct raw_extent ext;
+	int rc;
+
+	if (!s->objects_done) {
+		rc = next_object_extent(s, &ext);
+		s->objects_done = rc <= 0;
+		if (rc > 0 && begin(s, &ext, s->walk.key) < 0) {
+			s->next_ext--;
+			return -EAGAIN;
+		}
+		if (rc > 0)
+			return 1;
+	}
+	/* A checkpoint replaces pages: they are not looked at then. */
+	if (s->pool->ckpt)
+		return -EAGAIN;
+	if (next_index_extent(s, &ext) == 0)
+		return 0;
+	if (begin(s, &ext, "(the index)") < 0) {
+		s->next_page = page;
+		s->next_root = root;
+		return -EAGAIN;
+	}
+	return 1;
+}
+
 static void
 step(struct loop_task *t)
 {
 	struct scrub *s = container_of(t, struct scrub, step);
-	struct pool *p = s->pool;
+	struct loop *l = s->pool->loop;
+	int rc = 1;
 
-	while (s->pending < AT_ONCE && !s->stopped) {
-		const char *key = "(the index)";
-		struct raw_extent ext;
-		int rc = 0;
-
-		if (!s->objects_done) {
-			rc = next_object_extent(s, &ext);
-			key = s->walk.key;
-			s->objects_done = rc <= 0;
-		}
-		/* A checkpoint replaces pages: they are not looked at then. */
-		if (s->objects_done && !p->ckpt) {
-			rc = next_index_extent(s, &ext);
-			key = "(the index)";
-		}
-		if (rc <= 0)
-			break;
-		if (begin(s, &ext, key) < 0)
-			break; /* no memory: one that ends goes on */
-	}
-	if (s->pending == 0)
+	while (s->pending < AT_ONCE && !s->stopped && rc > 0)
+		rc = one_more(s);
+	/* One that ends goes on. */
+	if (s->pending > 0)
+		return;
+	if (rc != -EAGAIN || s->stopped)
 		end(s);
+	else if (loop_timer_set(l, &s->timer, loop_now(l) + WAIT_NS) < 0)
+		loop_defer(l, &s->step);
+}
+
+static void
+waited(struct loop_timer *t)
+{
+	struct scrub *s = container_of(t, struct scrub, timer);
+
+	loop_defer(s->pool->loop, &s->step);
 }
 
 void
@@ -216,6 +249,7 @@ scrub_start(struct pool *p, const struct scrub_ops *ops)
 	s->repaired_before = repaired(p);
 	index_walk_init(&s->walk, p->index, NULL);
 	s->step.run = step;
+	s->timer.fire = waited;
 	loop_defer(p->loop, &s->step);
 	return s;
 }

@@ -22,9 +22,11 @@
 
 #include "base/must.h"
 #include "lib/rawlab.h"
+#include "raw/ckpt.h"
 #include "raw/crc.h"
 #include "raw/index.h"
 #include "raw/pool_int.h"
+#include "raw/rdev.h"
 #include "raw/scrub.h"
 
 static const struct {
@@ -611,10 +613,47 @@ test_repair_is_synced(void **state)
 	lab_fini(&lab);
 }
 
+/* A scrub that comes to the pages of the index while a checkpoint is made waits
+ * for its end: they are read like all the rest. */
+static void
+test_scrub_and_checkpoint(void **state)
+{
+	struct lab_params lp = {.k = 2, .m = 1, .seed = 13};
+	struct lab_object o = {1, 60000, 0};
+	struct scrubbing all = {.done = false}, s = {.done = false};
+	struct scrub_ops ops = {
+	    scrub_progress, scrub_lost, scrub_done, &all};
+	struct lab lab;
+
+	lab_reproduce("tests/unit/raw/test_damage (scrub and checkpoint)");
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	for (unsigned i = 0; i < 20; i++)
+		lab_check(lab_put(&lab, i, &o) == 0);
+	lab_check(lab_checkpoint(&lab) == 0);
+	must(scrub_start(lab.pool, &ops));
+	lab_check(loop_run_until(lab.loop, &all.done) == 0);
+	lab_check(lab_put(&lab, 3, &o) == 0);
+	simdisk_faults(lab.disk[0])->hang_ops = 1u << RDEV_WRITE;
+	ckpt_start(lab.pool, NULL);
+	ops.arg = &s;
+	must(scrub_start(lab.pool, &ops));
+	lab_idle(&lab, 1000000000);
+	lab_check(!s.done);
+	simdisk_faults(lab.disk[0])->hang_ops = 0;
+	simdisk_release(lab.disk[0]);
+	lab_check(loop_run_until(lab.loop, &s.done) == 0);
+	lab_check(s.result.objects == all.result.objects);
+	lab_check(s.result.bytes == all.result.bytes);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_scrub_and_checkpoint),
 	    cmocka_unit_test(test_repair_is_synced),
 	    cmocka_unit_test(test_every_bit),
 	    cmocka_unit_test(test_flipped),

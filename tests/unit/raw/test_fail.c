@@ -24,6 +24,7 @@
 #include "lib/fault.h"
 #include "lib/rawlab.h"
 #include "raw/rdev.h"
+#include "raw/scrub.h"
 
 static const struct {
 	unsigned k, m;
@@ -296,10 +297,71 @@ test_memory_is_no_fault(void **state)
 	world_fini(w);
 }
 
+static void
+scrub_progress(void *arg, uint64_t done, uint64_t total)
+{
+}
+
+static unsigned scrub_nlost;
+static struct scrub_result scrub_result;
+
+static void
+scrub_lost(void *arg, const char *key, const struct err *why)
+{
+	scrub_nlost++;
+}
+
+static void
+scrub_done(void *arg, const struct scrub_result *r)
+{
+	scrub_result = *r;
+	*(bool *)arg = true;
+}
+
+/* Whatever allocation of a scrub fails: it passes over nothing. */
+static void
+test_scrub_without_memory(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct scrub_result all = {0};
+	unsigned n = 0;
+	bool hit = true;
+
+	must(w);
+	world_init(w, 2, "scrub without memory");
+	restore(w);
+	lab_must_open(&w->lab);
+	while (hit) {
+		bool done = false;
+		struct scrub_ops ops = {
+		    scrub_progress, scrub_lost, scrub_done, &done};
+		struct scrub *s;
+
+		fault_malloc_arm(n);
+		s = scrub_start(w->lab.pool, &ops);
+		if (s)
+			lab_check(loop_run_until(w->lab.loop, &done) == 0);
+		hit = n == 0 || fault_hit();
+		fault_malloc_arm(0);
+		if (n++ == 0)
+			all = scrub_result;
+		if (s && (scrub_result.objects != all.objects ||
+			     scrub_result.bytes != all.bytes))
+			lab_fail("allocation %u failed, and %llu of %llu "
+				 "bytes were read",
+			    n - 1, (unsigned long long)scrub_result.bytes,
+			    (unsigned long long)all.bytes);
+	}
+	lab_check(n > 10 && all.objects == 7);
+	lab_must_close(&w->lab);
+	world_fini(w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_scrub_without_memory),
 	    cmocka_unit_test(test_allocations),
 	    cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_memory_is_no_fault),
