@@ -435,7 +435,9 @@ write_page(struct ckpt *c, struct ckpt_page *pg)
 {
 	struct pool *p = c->pool;
 	uint32_t bytes = get_le32(pg->bytes + 8) + INDEX_PAGE_HEADER;
-	int rc = take_space(c, &pg->ref, pg->bytes, bytes);
+	int rc = bytes > RAW_EXTENT_MAX
+	    ? -E2BIG /* no opening would read it */
+	    : take_space(c, &pg->ref, pg->bytes, bytes);
 
 	if (rc < 0) {
 		memset(&pg->ref, 0, sizeof(pg->ref));

@@ -364,6 +364,20 @@ index_page_reserve(
 	return 0;
 }
 
+/* Where the n entries are cut into two runs; n: they are one. */
+static unsigned
+run_cut(const struct index *ix, unsigned n, size_t bytes)
+{
+	size_t sum = 0;
+	unsigned i = 0;
+
+	if (bytes <= RUN_BYTES || n < 2)
+		return n > RUN_MAX ? n / 2 : n;
+	while (i + 1 < n && (i == 0 || sum < bytes / 2))
+		sum += ix->entries[i++].obj_len;
+	return i;
+}
+
 /*
  * Put ix->entries[0..n) in the place of run r (of a page without runs: as its
  * first).  n may be 0.
@@ -375,8 +389,8 @@ page_replace_run(struct index *ix, struct index_page *p, uint32_t r, unsigned n)
 	uint32_t old_end = p->nruns ? run_end(p, r) : 0;
 	uint32_t old_runs = p->nruns ? 1 : 0;
 	unsigned old_count = p->nruns ? p->runs[r].count : 0;
-	uint32_t new_runs = n == 0 ? 0 : n > RUN_MAX ? 2 : 1;
-	unsigned half = new_runs == 2 ? n / 2 : n;
+	uint32_t new_runs;
+	unsigned half;
 	size_t need = 0, first, total;
 	int64_t grow;
 	int rc;
@@ -384,6 +398,8 @@ page_replace_run(struct index *ix, struct index_page *p, uint32_t r, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		need += 2 * RAW_VARINT_MAX + ix->entries[i].key_len +
 			ix->entries[i].obj_len;
+	half = run_cut(ix, n, need);
+	new_runs = n == 0 ? 0 : half < n ? 2 : 1;
 	rc = out_reserve(ix, need);
 	if (rc < 0)
 		return rc;

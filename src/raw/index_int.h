@@ -13,6 +13,9 @@
 #define RUN_MIN 16u
 #define RUN_MAX 32u
 #define PAGE_SPLIT (16u << 10)
+/* A run that is longer has fewer entries: pages are split between runs only, and
+ * a page must fit into an extent. */
+#define RUN_BYTES (1u << 20)
 
 struct run {
 	uint32_t off; /* in bytes[] */

@@ -374,10 +374,59 @@ test_alloc(void **state)
 	free(used);
 }
 
+/* Neighbours of as many extents as there may be: each page fits into an extent,
+ * and can be loaded. */
+static void
+test_huge_objects(void **state)
+{
+	struct raw_extent *x = calloc(RAW_MAX_EXTENTS, sizeof(*x));
+	struct index *ix = index_new(K, M), *jx = index_new(K, M);
+	struct raw_object o = {.seq = 7, .ext = x, .nextents = RAW_MAX_EXTENTS};
+	struct raw_ref ref = {0};
+	struct err e = ERR_INIT;
+	uint8_t *bytes = malloc(RAW_EXTENT_MAX);
+
+	assert_true(x && ix && jx && bytes);
+	for (unsigned n = 0; n < RAW_MAX_EXTENTS; n++) {
+		struct geom g;
+
+		x[n].addr = 100 + 10 * n;
+		x[n].bytes = 16384;
+		geom_init(&g, K, M, x[n].bytes);
+		x[n].ncrc = (uint8_t)g.w;
+		o.size += x[n].bytes;
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		char key[32];
+
+		/* In order, and between others. */
+		sprintf(key, "vm/%08x", i < 50 ? i : (i * 37) % 50);
+		if (i >= 50)
+			strcat(key, "x");
+		assert_int_equal(index_put(ix, key, &o), 0);
+		for (size_t p = 0; p < index_npages(ix); p++)
+			assert_true(index_page_bytes(index_page(ix, p)) <=
+			    RAW_EXTENT_MAX);
+	}
+	for (size_t p = 0; p < index_npages(ix); p++) {
+		uint32_t n = index_page_bytes(index_page(ix, p));
+
+		index_page_encode(index_page(ix, p), bytes);
+		assert_int_equal(index_load_page(jx, bytes, n, &ref, &e), 0);
+	}
+	assert_int_equal(index_count(ix), 100);
+	assert_int_equal(index_count(jx), 100);
+	index_free(ix);
+	index_free(jx);
+	free(bytes);
+	free(x);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_huge_objects),
 	    cmocka_unit_test_setup(test_model, seed_setup),
 	    cmocka_unit_test(test_memory),
 	    cmocka_unit_test(test_damage),
