@@ -8,10 +8,17 @@
  * win, as on a disk.)
  *
  * A note can go when a flush that began after it has succeeded.  Whoever flushes
- * clears the ledger by that; if nobody does, and it is half full, we do.  If it
- * is full, writes wait (their data is taken, only the answer is late) until that
- * flush is done.  If the flush fails the ledger gives up, so that a store that
- * refuses holds up nobody who would not have had to wait anyway.
+ * clears the ledger by that.  If nobody does, it depends on what a flush costs.
+ *
+ * With a journal: when the ledger is half full, we flush.  If it is full, writes
+ * wait (their data is taken, only the answer is late) until that is done.  If it
+ * fails the ledger gives up, so that a store that refuses holds up nobody who
+ * would not have had to wait anyway.
+ *
+ * Without one a flush uploads everything, each changed piece of a block as the
+ * whole block: to wait for that would make writing as slow as the store, and
+ * take from the cache what it is for.  So when the ledger is full it gives up,
+ * until somebody flushes or we do, which we try seldom.
  */
 #include "config.h"
 
@@ -23,6 +30,7 @@
 #include "front/ledger.h"
 
 #define GAP_RETRY_NS (5 * NS_PER_S)
+#define GAP_RETRY_STORE_NS (60 * NS_PER_S)
 #define TRIM_NS (30 * NS_PER_S)
 
 static void flush_for_room(struct fuse_front *f);
@@ -97,20 +105,35 @@ fuse_note_flushed(struct fuse_front *f, uint64_t mark, int rc)
 		flush_for_room(f);
 }
 
+/* A flush does not wait for the store. */
+static bool
+flush_is_cheap(struct fuse_front *f)
+{
+	return volume_journal(f->volume) != NULL;
+}
+
+static void
+give_up(struct fuse_front *f, const char *why)
+{
+	log_warn("more was written than can be kept for the case of a crash, "
+		 "and %s: until it is flushed, a crash is the end of this "
+		 "mount", why);
+	ledger_give_up(f->p.ledger);
+	f->own_flush_ns = loop_now(f->loop);
+}
+
 static void
 own_flush_done(struct volume_req *r)
 {
 	struct fuse_front *f = r->arg;
+	int rc = r->rc;
 
-	f->own_flushing = false;
-	if (r->rc < 0 && !list_empty(&f->unnoted)) {
-		log_warn("more was written than can be kept for the case of a "
-			 "crash, and it cannot be flushed (%s): until it can, "
-			 "a crash is the end of this mount", err_text(&r->err));
-		ledger_give_up(f->p.ledger);
-	}
-	fuse_note_flushed(f, f->own_mark, r->rc);
+	if (rc < 0 && !list_empty(&f->unnoted))
+		give_up(f, err_text(&r->err));
+	/* Before the rest, which may need it for the next flush. */
 	volume_req_fini(r);
+	f->own_flushing = false;
+	fuse_note_flushed(f, f->own_mark, rc);
 	fuse_check_idle(f);
 }
 
@@ -129,6 +152,16 @@ flush_for_room(struct fuse_front *f)
 	volume_submit(f->volume, &f->own_flush);
 }
 
+/* In the gap it is tried again now and then. */
+static bool
+wants_flush(const struct fuse_front *f, bool cheap)
+{
+	if (ledger_has_gap(f->p.ledger))
+		return loop_now(f->loop) - f->own_flush_ns >
+		    (cheap ? GAP_RETRY_NS : GAP_RETRY_STORE_NS);
+	return cheap && ledger_wants_flush(f->p.ledger);
+}
+
 void
 fuse_note_write(struct fuse_front *f, struct fuse_io *io)
 {
@@ -136,17 +169,19 @@ fuse_note_write(struct fuse_front *f, struct fuse_io *io)
 		fuse_io_end(io);
 		return;
 	}
+	bool cheap = flush_is_cheap(f);
+
 	if (!list_empty(&f->unnoted) || !note(f, &io->v)) {
-		list_del(&io->link);
-		list_push_back(&f->unnoted, &io->link);
-		flush_for_room(f);
-		return;
+		if (cheap) {
+			list_del(&io->link);
+			list_push_back(&f->unnoted, &io->link);
+			flush_for_room(f);
+			return;
+		}
+		give_up(f, "nobody has flushed it");
 	}
 	fuse_io_end(io);
-	/* In the gap it is tried again now and then. */
-	if (ledger_wants_flush(f->p.ledger) &&
-	    (!ledger_has_gap(f->p.ledger) ||
-		loop_now(f->loop) - f->own_flush_ns > GAP_RETRY_NS))
+	if (wants_flush(f, cheap))
 		flush_for_room(f);
 }
 
