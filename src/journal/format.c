@@ -33,11 +33,7 @@ static const char super_magic[8] = {'P', 'A', 'I', 'L', 'J', 'R', 'N', 'L'};
 static uint32_t
 page_crc(const uint8_t *page, size_t at)
 {
-	static const uint8_t zero[4];
-	uint32_t crc = crc32c(0, page, at);
-
-	crc = crc32c(crc, zero, sizeof(zero));
-	return crc32c(crc, page + at + 4, JOURNAL_PAGE - at - 4);
+	return crc32c_hole(page, JOURNAL_PAGE, at, 4);
 }
 
 /* --- the superblock -------------------------------------------------------- */

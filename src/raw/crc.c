@@ -5,6 +5,8 @@
 #include <isa-l/crc.h>
 #include <limits.h>
 
+#include "base/must.h"
+
 uint32_t
 crc32c(uint32_t crc, const void *p, size_t n)
 {
@@ -21,4 +23,17 @@ crc32c(uint32_t crc, const void *p, size_t n)
 		n -= (size_t)part;
 	}
 	return ~crc;
+}
+
+uint32_t
+crc32c_hole(const void *p, size_t n, size_t at, size_t len)
+{
+	static const uint8_t zero[8];
+	const uint8_t *in = p;
+	uint32_t crc;
+
+	must(len <= sizeof(zero) && at + len <= n);
+	crc = crc32c(0, in, at);
+	crc = crc32c(crc, zero, len);
+	return crc32c(crc, in + at + len, n - at - len);
 }

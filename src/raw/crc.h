@@ -12,4 +12,8 @@
  */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 
+/* Of all n bytes, those of the hole [at, at + len), at most 8, taken for zeros:
+ * for what holds its own CRC. */
+uint32_t crc32c_hole(const void *p, size_t n, size_t at, size_t len);
+
 #endif

@@ -99,11 +99,7 @@ raw_copy_offset(enum raw_copy copy, uint64_t end)
 static uint32_t
 super_crc(const uint8_t in[RAW_SECTOR])
 {
-	static const uint8_t zero[5];
-	uint32_t crc = crc32c(0, in, 12);
-
-	crc = crc32c(crc, zero, 5);
-	return crc32c(crc, in + 17, RAW_SECTOR - 17);
+	return crc32c_hole(in, RAW_SECTOR, 12, 5);
 }
 
 void
@@ -111,7 +107,8 @@ raw_super_encode(const struct raw_super *s, uint8_t out[RAW_SECTOR])
 {
 	size_t name = strlen(s->name), cursor = strlen(s->cursor);
 
-	must(name <= RAW_NAME_MAX && cursor <= RAW_KEY_MAX && s->k + s->m <= (int)RAW_MAX_MEMBERS);
+	must(name <= RAW_NAME_MAX && cursor <= RAW_KEY_MAX &&
+	    s->k + s->m <= (int)RAW_MAX_MEMBERS);
 	memset(out, 0, RAW_SECTOR);
 	memcpy(out, super_magic, 8);
 	put_le32(out + 8, FORMAT_VERSION);
@@ -470,16 +467,6 @@ raw_item_encode(struct strbuf *b, const char *key, const struct raw_object *o)
 	b->len = at;
 }
 
-static uint32_t
-record_crc(const uint8_t *in, size_t n)
-{
-	static const uint8_t zero[4];
-	uint32_t crc = crc32c(0, in, 4);
-
-	crc = crc32c(crc, zero, 4);
-	return crc32c(crc, in + 8, n - 8);
-}
-
 void
 raw_record_seal(struct raw_record *r, uint8_t *out)
 {
@@ -496,7 +483,7 @@ raw_record_seal(struct raw_record *r, uint8_t *out)
 	put_le64(out + 56, r->durable_seq);
 	put_le32(out + 64, r->prev_crc);
 	put_le32(out + 68, r->nitems);
-	r->crc = record_crc(out, (size_t)r->sectors * RAW_SECTOR);
+	r->crc = crc32c_hole(out, (size_t)r->sectors * RAW_SECTOR, 4, 4);
 	put_le32(out + 4, r->crc);
 }
 
@@ -533,7 +520,7 @@ raw_record_decode(
 		return err_set(e, -EBADMSG, "no log record");
 	if (n < (size_t)r->sectors * RAW_SECTOR)
 		return err_set(e, -EBADMSG, "a log record that is cut off");
-	crc = record_crc(in, (size_t)r->sectors * RAW_SECTOR);
+	crc = crc32c_hole(in, (size_t)r->sectors * RAW_SECTOR, 4, 4);
 	if (crc != r->crc)
 		return err_set(e, -EBADMSG,
 		    "log record %llu: checksum %08x, should be %08x",
