@@ -93,6 +93,8 @@ struct fuse_front {
 	struct loop_timer trim;
 	uint64_t trim_mark;
 	int64_t own_flush_ns; /* when the last one began */
+	bool gap_said;	      /* that a crash would be the end */
+	int64_t gap_said_ns;
 	struct list io_free;
 	unsigned nfree;
 	struct loop_timer interrupt_timer;

@@ -31,6 +31,7 @@
 
 #define GAP_RETRY_NS (5 * NS_PER_S)
 #define GAP_RETRY_STORE_NS (60 * NS_PER_S)
+#define GAP_SAY_NS (600 * NS_PER_S)
 #define TRIM_NS (30 * NS_PER_S)
 
 static void flush_for_room(struct fuse_front *f);
@@ -97,9 +98,11 @@ fuse_note_flushed(struct fuse_front *f, uint64_t mark, int rc)
 
 	if (rc == 0)
 		ledger_flushed(l, mark);
-	if (had_gap && !ledger_has_gap(l))
+	if (had_gap && !ledger_has_gap(l) && f->gap_said) {
+		f->gap_said = false;
 		log_info("everything is flushed: the mount survives a crash "
 			 "again");
+	}
 	note_waiting(f);
 	if (!list_empty(&f->unnoted))
 		flush_for_room(f);
@@ -112,14 +115,22 @@ flush_is_cheap(struct fuse_front *f)
 	return volume_journal(f->volume) != NULL;
 }
 
+/* Under a heavy load that is so between any two flushes of a file system: it is
+ * said now and then only.  `pail stats` always knows. */
 static void
 give_up(struct fuse_front *f, const char *why)
 {
-	log_warn("more was written than can be kept for the case of a crash, "
-		 "and %s: until it is flushed, a crash is the end of this "
-		 "mount", why);
+	int64_t now = loop_now(f->loop);
+
+	if (f->gap_said_ns == 0 || now - f->gap_said_ns > GAP_SAY_NS) {
+		log_warn("more was written than can be kept for the case of a "
+			 "crash, and %s: until it is flushed, a crash is the "
+			 "end of this mount", why);
+		f->gap_said = true;
+		f->gap_said_ns = now;
+	}
 	ledger_give_up(f->p.ledger);
-	f->own_flush_ns = loop_now(f->loop);
+	f->own_flush_ns = now;
 }
 
 static void
