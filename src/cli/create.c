@@ -18,7 +18,6 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "cli/describe.h"
-#include "cli/prompt.h"
 #include "cli/text.h"
 #include "cli/tool.h"
 
@@ -50,18 +49,6 @@ static const struct tool_usage usage = {
     .nmin = 1,
     .nmax = 1,
 };
-
-/* A new password is asked for twice: a mistake would be for ever. */
-static int
-new_password(struct tool *t)
-{
-	struct settings *s = &t->set;
-
-	if (s->password_file != NULL || (s->cipher == NULL && !s->ask_password))
-		return 0;
-	return prompt_password("New password: ", true, "--password-file FILE",
-	    s->password, &t->err);
-}
 
 /* There is one: say which.  Its own faults are not of interest here. */
 static int
@@ -118,9 +105,8 @@ run(int argc, char **argv)
 	if (t->set.size == 0)
 		return tool_usage_error(t, "--size is missing: how large is "
 					   "%s to be?", argv[1]);
-	rc = new_password(t);
-	if (rc == 0)
-		rc = tool_start(t);
+	t->new_password = true;
+	rc = tool_start(t);
 	if (rc == 0)
 		rc = tool_store(t, &p, argv[1], TOOL_CREATES, &t->err);
 	if (rc == 0) {

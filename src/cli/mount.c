@@ -203,6 +203,20 @@ a_quarter(uint64_t cache)
 						RESTART_MEMORY_MIN;
 }
 
+/* One that makes no sense need not be tried in the background. */
+static int
+check_url(const char *text, struct err *e)
+{
+	struct url u;
+	int rc = url_parse(&u, text, e);
+
+	if (rc < 0)
+		return rc;
+	rc = url_check(&u, e);
+	url_fini(&u);
+	return rc == -EOPNOTSUPP ? -EINVAL : rc;
+}
+
 static int
 make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
     char **kernel, struct err *e)
@@ -211,6 +225,8 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	struct fuse_front_params *f = &j->serve.fuse;
 	int rc = settings_apply(&m->set, c, e);
 
+	if (rc == 0)
+		rc = check_url(j->url, e);
 	if (rc == 0)
 		rc = parse_mode(m->file_mode, &f->file_mode, e);
 	if (rc == 0)
@@ -256,7 +272,19 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	j->foreground = m->foreground || m->debug;
 	j->log_file = m->log_file;
 	j->serve.drain_timeout_ns = m->drain_timeout_ns;
-	return 0;
+	return settings_password(&m->set, false, e);
+}
+
+/* A command line that makes no sense, or something else (a password file that
+ * is not there). */
+static int
+refused(const char *who, int rc, const struct err *e)
+{
+	fprintf(stderr, "%s: %s\n", who, err_text(e));
+	if (rc != -EINVAL)
+		return (int)cli_status_of(rc);
+	fprintf(stderr, "Try 'pail mount --help'.\n");
+	return CLI_USAGE;
 }
 
 int
@@ -269,7 +297,7 @@ mount_main(const char *who, int argc, char **argv)
 	struct conf conf = { 0 };
 	struct err e = ERR_INIT;
 	char *kernel = NULL;
-	int status = CLI_USAGE;
+	int status;
 
 	settings_table(opts,
 	    SETTINGS_CREATE | SETTINGS_OPEN | SETTINGS_CACHE |
@@ -297,15 +325,14 @@ mount_main(const char *who, int argc, char **argv)
 		explicit_bzero(takeover.secret, sizeof(takeover.secret));
 		job.takeover = &takeover;
 	}
-	if (rc >= 0)
+	if (rc >= 0) {
+		job.url = argv[1];
 		rc = make_job(&m, &conf, &job, &kernel, &e);
+	}
 	if (rc < 0) {
-		fprintf(stderr,
-		    "%s: %s\nTry 'pail mount --help'.\n", who,
-		    err_text(&e));
+		status = refused(who, rc, &e);
 		goto out;
 	}
-	job.url = argv[1];
 	settings_journal(&m.set, job.url);
 	job.dir = argv[2];
 	status = mount_run(&job);

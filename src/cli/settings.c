@@ -215,25 +215,6 @@ apply_s3(struct settings *s, const struct conf *c, struct err *e)
 	return rc;
 }
 
-static int
-apply_password(struct settings *s, struct err *e)
-{
-	int rc = 0;
-
-	_Static_assert(sizeof(s->password) >= PROMPT_MAX, "prompt's answer");
-	if (s->password[0] != '\0')
-		; /* the verb has put one there */
-	else if (s->password_file != NULL)
-		rc = secret_read_line(s->password_file, "password file",
-		    s->password, sizeof(s->password), e);
-	else if (s->ask_password || s->cipher != NULL)
-		rc = prompt_password("Password: ", false,
-		    "--password-file FILE", s->password, e);
-	if (rc == 0 && s->password[0] != '\0')
-		s->volume.layout.password = s->password;
-	return rc;
-}
-
 /* Names that nobody knows are a matter of the command line. */
 static int
 apply_cipher(struct settings *s, struct err *e)
@@ -277,11 +258,10 @@ apply_compress(struct settings *s, struct err *e)
 	errno = 0;
 	long n = strtol(level, &end, 10);
 
-	if (end == level || *end != '\0' || errno != 0 || n < -200000 ||
-	    n > 100)
+	if (end == level || *end != '\0' || errno != 0 || n < INT_MIN ||
+	    n > INT_MAX || n == COMPRESS_LEVEL_DEFAULT)
 		return err_set(e, -EINVAL,
-		    "compression level \"%s\": not a level (deflate has 0 to "
-		    "9, zstd -7 to 22)", level);
+		    "compression level \"%s\": not a number", level);
 	s->volume.layout.compress_level = (int)n;
 	return s->compress != NULL ? compress_check_level(alg, (int)n, e) : 0;
 }
@@ -387,7 +367,26 @@ settings_apply(struct settings *s, const struct conf *c, struct err *e)
 		s->volume.store.max_inflight = (unsigned)s->max_requests;
 	if (s->retry_deadline_ns > 0)
 		s->volume.store.retry_deadline_ns = s->retry_deadline_ns;
-	return apply_password(s, e);
+	return 0;
+}
+
+int
+settings_password(struct settings *s, bool new, struct err *e)
+{
+	int rc = 0;
+
+	_Static_assert(sizeof(s->password) >= PROMPT_MAX, "prompt's answer");
+	if (s->password[0] != '\0')
+		; /* the verb has put one there */
+	else if (s->password_file != NULL)
+		rc = secret_read_line(s->password_file, "password file",
+		    s->password, sizeof(s->password), e);
+	else if (s->ask_password || s->cipher != NULL)
+		rc = prompt_password(new ? "New password: " : "Password: ",
+		    new, "--password-file FILE", s->password, e);
+	if (rc == 0 && s->password[0] != '\0')
+		s->volume.layout.password = s->password;
+	return rc;
 }
 
 /* --- the process's own ------------------------------------------------------------ */

@@ -23,6 +23,7 @@
  *	conf_init(&conf, opts, &mine, &e);
  *	n = conf_args(&conf, argc, argv, &e);
  *	settings_apply(&mine.set, &conf, &e);
+ *	settings_password(&mine.set, false, &e);
  *	settings_start(&mine.set, &e);
  *	volume_open(&mine.set.env, url, &mine.set.volume, &v, &e);
  *	...
@@ -77,9 +78,13 @@ struct settings {
 void settings_table(struct conf_opt *out, unsigned groups,
     const struct conf_opt *own);
 
-/* Turn options into parameters: checks, reads the password file, or asks.  The
- * log level is set.  volume.layout.lease, create and survey are the verb's. */
+/* Turn options into parameters.  -EINVAL: they make no sense.  The log level is
+ * set.  volume.layout.lease, create and survey are the verb's. */
 int settings_apply(struct settings *s, const struct conf *c, struct err *e);
+
+/* Then the password, if the options say that there is one: from its file, or
+ * asked for; twice if it is a new one, since a mistake would be for ever. */
+int settings_password(struct settings *s, bool new, struct err *e);
 
 /* Where the journal of the volume at url is to be, for who mounts it. */
 void settings_journal(struct settings *s, const char *url);

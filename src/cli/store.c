@@ -118,7 +118,7 @@ collect(struct tool *t, int n, char **names, struct strbuf *list,
 			add_path(list, names[i]);
 			continue;
 		}
-		rc = url_parse(&u, names[i], &t->err);
+		rc = tool_url(t, &u, names[i], &t->err);
 		if (rc < 0)
 			return rc;
 		if (list->len > 0)

@@ -70,11 +70,12 @@ make(struct create *c, char **paths, unsigned npaths)
 	int rc = raw_profile_parse(
 	    c->profile, npaths, &p.k, &p.m, &t->err);
 
+	if (rc < 0)
+		return tool_misuse(t, rc);
 	/* A file of which half is there is removed again. */
 	interrupt_defer(true);
-	if (rc == 0)
-		rc = raw_make(t->set.loop, t->set.fileio, paths, npaths, &p,
-		    &t->err);
+	rc = raw_make(
+	    t->set.loop, t->set.fileio, paths, npaths, &p, &t->err);
 	interrupt_defer(false);
 	if (rc == 0)
 		rc = store_pool_open(t, (int)npaths, paths, true, &pool);

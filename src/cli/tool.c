@@ -116,7 +116,31 @@ tool_start(struct tool *t)
 {
 	int rc = settings_apply(&t->set, &t->conf, &t->err);
 
+	if (rc == -EINVAL)
+		return tool_misuse(t, rc);
+	if (rc == 0)
+		rc = settings_password(&t->set, t->new_password, &t->err);
 	return rc < 0 ? rc : settings_start(&t->set, &t->err);
+}
+
+int
+tool_misuse(struct tool *t, int rc)
+{
+	t->misuse = true;
+	return rc;
+}
+
+int
+tool_url(struct tool *t, struct url *u, const char *text, struct err *e)
+{
+	int rc = url_parse(u, text, e);
+
+	if (rc == 0) {
+		rc = url_check(u, e);
+		if (rc < 0)
+			url_fini(u);
+	}
+	return rc == -EINVAL || rc == -EOPNOTSUPP ? tool_misuse(t, rc) : rc;
 }
 
 int
@@ -128,6 +152,8 @@ tool_end(struct tool *t, int rc)
 	conf_fini(&t->conf);
 	if (rc >= 0)
 		return rc;
+	if (t->misuse)
+		return cli_usage(t->usage->verb, "%s", err_text(&t->err));
 	if (t->err.rc != rc)
 		err_set(&t->err, rc, "%s", err_text(&t->err));
 	return cli_fail(t->usage->verb, &t->err);
@@ -145,7 +171,7 @@ tool_store(struct tool *t, struct tool_place *p, const char *url,
 
 	*p = (struct tool_place){0};
 	env.read_only = access == TOOL_READS;
-	rc = url_parse(&p->url, url, e);
+	rc = tool_url(t, &p->url, url, e);
 	if (rc < 0)
 		return rc;
 	p->stats = calloc(1, sizeof(*p->stats));

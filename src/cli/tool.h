@@ -53,6 +53,8 @@ struct tool {
 	struct conf conf;
 	struct conf_opt opts[CONF_OPTS_MAX];
 	struct err err;
+	bool misuse; /* err is one of the command line: CLI_USAGE */
+	bool new_password; /* it is the first time that it is given */
 	int noperands; /* they are at argv[1] ... */
 };
 
@@ -65,6 +67,11 @@ int tool_begin(struct tool *t, const struct tool_usage *u, int argc,
     char **argv);
 /* Options become parameters; loop, threads: everything but the volume. */
 int tool_start(struct tool *t);
+/* An error of the command line that is found later: tool_end returns
+ * CLI_USAGE.  Returns rc. */
+int tool_misuse(struct tool *t, int rc);
+/* A URL that makes no sense is one of these. */
+int tool_url(struct tool *t, struct url *u, const char *text, struct err *e);
 /* Print t->err if rc is negative; the exit status.  t is finished. */
 int tool_end(struct tool *t, int rc);
 /* The same for a wrong command line, after tool_begin. */

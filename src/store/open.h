@@ -45,6 +45,13 @@ void url_fini(struct url *u);
 /* The last value given, or NULL. */
 const char *url_param(const struct url *u, const char *name);
 
+/*
+ * Whether there is such a store, and whether it has the parameters that u has:
+ * all that can be said of a URL without touching anything.  -EINVAL,
+ * -EOPNOTSUPP.
+ */
+int url_check(const struct url *u, struct err *e);
+
 /* What a store may use of the process; all outlive it. */
 struct store_env {
 	struct loop *loop;

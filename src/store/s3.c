@@ -516,6 +516,18 @@ url_settings(struct s3_config *c, const struct url *u, struct err *e)
 	return 0;
 }
 
+int
+s3_store_check(const struct url *u, struct err *e)
+{
+	struct s3_config c;
+	int rc;
+
+	s3_config_init(&c);
+	rc = url_settings(&c, u, e);
+	s3_config_fini(&c);
+	return rc;
+}
+
 static int
 make_config(const struct store_env *env, const struct url *u,
     struct s3_config *c, struct err *e)

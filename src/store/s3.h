@@ -20,6 +20,8 @@ struct store;
 struct store_env;
 struct url;
 
+/* The parameters of the URL: -EINVAL with a sentence. */
+int s3_store_check(const struct url *u, struct err *e);
 /*
  * Open s3://BUCKET; parameters of the URL go before env->s3.  No network
  * traffic; -EINVAL, -ENOKEY (no credentials) ... with a sentence.

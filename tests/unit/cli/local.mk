@@ -30,5 +30,7 @@ tests_unit_cli_test_s3backer_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cli_test_s3backer_LDADD = $(CLI_LIBS)
 
 # The manual against --help, and the tools on a directory; by the program.
-TESTS += tests/unit/cli/manual tests/unit/cli/tools tests/unit/cli/stores
-EXTRA_DIST += tests/unit/cli/manual tests/unit/cli/tools tests/unit/cli/stores
+TESTS += tests/unit/cli/manual tests/unit/cli/misuse \
+	tests/unit/cli/tools tests/unit/cli/stores
+EXTRA_DIST += tests/unit/cli/manual tests/unit/cli/misuse \
+	tests/unit/cli/tools tests/unit/cli/stores
