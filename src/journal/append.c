@@ -207,6 +207,7 @@ rec_begin(struct journal *j, uint16_t kind)
 	r->r.encrypted = false;
 	memset(r->r.tag, 0, sizeof(r->r.tag));
 	r->at = seg_at(&j->super, j->head) + j->head_at;
+	reread_note(j, j->head, j->head_at, j->next_op);
 	r->len = 0;
 	r->cap = j->super.seg_size - j->head_at - JOURNAL_PAGE;
 	if (r->cap > payload_max(j))
@@ -302,7 +303,8 @@ journal_append(struct journal *j, uint64_t op, uint64_t off, uint64_t len,
 	while (data && len > 0) {
 		uint64_t n = len < JOURNAL_PIECE ? len : JOURNAL_PIECE;
 
-		add_extent(j, JOURNAL_WRITE, j->next_op++, off, n, p);
+		add_extent(j, JOURNAL_WRITE, j->next_op, off, n, p);
+		j->next_op++;
 		p += n;
 		off += n;
 		len -= n;

@@ -15,6 +15,7 @@
  *	look.c	   superblocks, formatting, discarding
  *	scan.c	   reading records in order, and the verdict
  *	append.c   records, group commit
+ *	reread.c   reading back while it is in use
  *	space.c	   segments, references, the superblock's way to the disk,
  *		   failure
  */
@@ -26,6 +27,13 @@ struct seg {
 	uint64_t first_op; /* or what came next when it was begun */
 	uint64_t first_seq;
 	uint64_t refs;
+	uint32_t nplaces; /* records in it, in order */
+};
+
+/* Where a record of a segment is, and its first operation. */
+struct place {
+	uint32_t op;   /* counted from the segment's first_op */
+	uint32_t page; /* of the segment */
 };
 
 struct rec { /* a record on its way */
@@ -90,6 +98,14 @@ struct journal {
 	uint64_t written_seq; /* all up to it are written */
 	struct loop_timer linger;
 	bool starved; /* has_room said no */
+
+	/* Reading back.  The i'th record of segment n is described by
+	 * places[n % nsegs * places_max + i]. */
+	struct place *places;
+	uint32_t places_max; /* of a segment */
+	struct list rereads; /* that wait */
+	unsigned nrereading;
+	struct loop_task reread_task;
 
 	/* Flushes. */
 	struct list waits;
@@ -160,6 +176,13 @@ void append_submit(struct journal *j); /* the open record goes out */
 void flush_kick(struct journal *j);
 void flush_fail_all(struct journal *j);
 
+/* reread.c */
+int reread_open(struct journal *j, struct err *e);
+void reread_fini(struct journal *j);
+/* A record begins at this byte of segment `number`; op: the first that may be
+ * in it. */
+void reread_note(struct journal *j, uint64_t number, uint32_t at, uint64_t op);
+
 /* space.c */
 bool space_next(struct journal *j); /* begin the next segment; false: none */
 uint64_t space_left(const struct journal *j);
@@ -167,6 +190,8 @@ void space_room(struct journal *j);
 void super_kick(struct journal *j);
 void space_void_fire(struct loop_timer *t);
 struct seg *space_seg(const struct journal *j, uint64_t number);
+/* The number of the segment that has op. */
+uint64_t space_find(const struct journal *j, uint64_t op);
 void journal_fail(struct journal *j, int rc, const char *what);
 
 #endif

@@ -44,6 +44,8 @@ count_record(struct scan *sc, const struct journal_record *r,
 	struct counting *c = sc->arg;
 
 	(void)payload;
+	if (c->j)
+		reread_note(c->j, sc->end_seg, sc->end_at, c->next_op);
 	for (unsigned i = 0; i < r->nextents; i++) {
 		const struct journal_extent *x = &r->x[i];
 
@@ -71,6 +73,7 @@ count_segment(struct scan *sc, uint64_t number, uint64_t seq)
 	s->first_op = c->next_op;
 	s->first_seq = seq;
 	s->refs = 0;
+	s->nplaces = 0;
 }
 
 struct summing {
@@ -263,6 +266,7 @@ journal_free(struct journal *j)
 		return;
 	if (j->seg)
 		append_fini(j);
+	reread_fini(j);
 	seal_free(j->seal);
 	settled_fini(&j->settled);
 	free(j->super_page);
@@ -346,6 +350,8 @@ journal_open(struct rdev *d, const struct journal_id *id, bool salvage,
 	snprintf(j->super.url, sizeof(j->super.url), "%s", id->url);
 	snprintf(j->super.host, sizeof(j->super.host), "%s", id->host);
 	rc = append_open(j, e);
+	if (rc == 0)
+		rc = reread_open(j, e);
 	if (rc == 0)
 		rc = open_found(j, salvage, e);
 	if (rc < 0)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/list.h"
 #include "journal/format.h"
 
@@ -18,7 +19,6 @@
  * them are still needed (journal_ref, journal_unref), and gives the rest back
  * (journal_trim).  Everything runs on the device's loop.
  */
-struct err;
 struct journal;
 struct loop;
 struct rdev;
@@ -134,6 +134,41 @@ struct journal_wait {
 };
 /* Everything that was appended is made durable. */
 void journal_flush(struct journal *j, struct journal_wait *w);
+
+/* --- reading back -------------------------------------------------------------- */
+
+/* All operations up to this one are durable in the journal. */
+uint64_t journal_flushed_op(const struct journal *j);
+
+/* A part of what operation op wrote: len bytes at `off` of the volume. */
+struct journal_piece {
+	uint64_t op, off;
+	uint32_t len;
+	uint8_t *to;
+};
+struct journal_read {
+	/* By the caller; borrowed until done. */
+	struct journal_piece *piece;
+	size_t n;
+	bool urgent; /* somebody waits: before those that are not */
+	void (*done)(struct journal_read *r); /* once, never inside the call */
+	/* The answer.  -EBADMSG: what is there is not what was written. */
+	int rc;
+	struct err err;
+
+	/* private */
+	struct journal *j;
+	struct list link;
+	size_t next; /* piece */
+	uint8_t *mem;
+	size_t cap;
+};
+/*
+ * Read back operations that are durable and still needed (a reference on them,
+ * or on one before them, is held until done).  Works after a failure, too.  Each
+ * byte is verified.  Encrypted records are read as a whole.
+ */
+void journal_read(struct journal *j, struct journal_read *r);
 
 /* --- space ------------------------------------------------------------------------- */
 

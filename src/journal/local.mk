@@ -4,6 +4,7 @@ libpail_la_SOURCES += \
 	src/journal/internal.h \
 	src/journal/journal.c src/journal/journal.h \
 	src/journal/look.c \
+	src/journal/reread.c \
 	src/journal/scan.c \
 	src/journal/seal.c src/journal/seal.h \
 	src/journal/settled.c \

@@ -44,6 +44,7 @@ space_next(struct journal *j)
 	s->first_op = j->next_op;
 	s->first_seq = j->next_seq;
 	s->refs = 0;
+	s->nplaces = 0;
 	return true;
 }
 
@@ -77,9 +78,9 @@ space_room(struct journal *j)
 
 /* --- references ----------------------------------------------------------------- */
 
-/* The segment that has op: the last that begins at or before it. */
-static struct seg *
-find(const struct journal *j, uint64_t op)
+/* The last that begins at or before op. */
+uint64_t
+space_find(const struct journal *j, uint64_t op)
 {
 	uint64_t lo = j->want_tail, hi = j->head;
 
@@ -91,19 +92,19 @@ find(const struct journal *j, uint64_t op)
 		else
 			hi = mid - 1;
 	}
-	return space_seg(j, lo);
+	return lo;
 }
 
 void
 journal_ref(struct journal *j, uint64_t op)
 {
-	find(j, op)->refs++;
+	space_seg(j, space_find(j, op))->refs++;
 }
 
 void
 journal_unref(struct journal *j, uint64_t op)
 {
-	struct seg *s = find(j, op);
+	struct seg *s = space_seg(j, space_find(j, op));
 
 	must(s->refs > 0);
 	s->refs--;
