@@ -70,7 +70,7 @@ static const struct conf_opt own_opts[] = {
 	{ "restart-memory", 0, CONF_SIZE, M(restart_memory), .arg = "SIZE",
 	    .help = "for what was written and not flushed, so that another "
 		    "process can go on after a crash; 0: the mount ends "
-		    "then (a quarter of the cache)" },
+		    "then (a quarter of --cache)" },
 	{ "survey", 0, CONF_FLAG, M(survey), .def = "yes",
 	    .help = "list the objects, so that absent blocks cost nothing" },
 	{ "descriptor", 0, CONF_FLAG, M(descriptor), .def = "yes",
@@ -196,11 +196,17 @@ kernel_options(const struct mount_opts *m, char **out)
 	return b.len > 0 && *out == NULL ? -ENOMEM : 0;
 }
 
+/* What --cache names is all that a mount takes: unless a person gives the ledger
+ * memory of its own, a quarter is the ledger's. */
 static uint64_t
-a_quarter(uint64_t cache)
+quarter_of(uint64_t *cache)
 {
-	return cache / 4 > RESTART_MEMORY_MIN ? cache / 4 :
-						RESTART_MEMORY_MIN;
+	uint64_t n = *cache / 4;
+
+	if (n < RESTART_MEMORY_MIN)
+		return RESTART_MEMORY_MIN;
+	*cache -= n;
+	return n;
 }
 
 /* One that makes no sense need not be tried in the background. */
@@ -261,9 +267,12 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	f->direct_io = m->direct_io;
 	f->writeback = m->writeback && !m->direct_io;
 	f->debug = m->debug;
-	j->ledger = conf_given(c, &m->restart_memory) ?
-	    m->restart_memory :
-	    a_quarter(m->set.volume.cache.size);
+	if (m->read_only)
+		j->ledger = 0; /* nothing to note */
+	else
+		j->ledger = conf_given(c, &m->restart_memory) ?
+		    m->restart_memory :
+		    quarter_of(&m->set.volume.cache.size);
 	if (j->ledger > 0 && j->ledger < RESTART_MEMORY_MIN)
 		return err_set(e, -EINVAL,
 		    "--restart-memory %" PRIu64 ": at least 4M, or 0",

@@ -277,7 +277,7 @@ mount_run(struct mount_job *j)
 			.dir = dir,
 			.secret = j->set->password,
 			.argv = cli_argv(),
-			.ledger = j->serve.fuse.read_only ? 0 : j->ledger,
+			.ledger = j->ledger,
 			.foreground = j->foreground,
 			.takeover = j->takeover,
 			.settled = settled,
