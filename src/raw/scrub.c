@@ -5,8 +5,9 @@
  * A walk over the index in order of keys, some extents at a time.  An object
  * may be overwritten or deleted under the walk: its extents are pinned while
  * they are read, and what is written later is whole anyway.  Then the pages of
- * the index, which are extents as well; while a checkpoint replaces them, or
- * there is no memory, it waits.  Runs on the pool's loop.
+ * the index, which are extents as well, in order of their first keys; while a
+ * checkpoint replaces them, or there is no memory, it waits.  Runs on the pool's
+ * loop.
  */
 #include "config.h"
 
@@ -35,7 +36,9 @@ struct scrub {
 	struct raw_extent *ext; /* of the object under work */
 	struct raw_object obj;
 	unsigned next_ext;
-	size_t next_page; /* of the index, after all objects */
+	/* The index, after all objects: by key, as pages come and go. */
+	char page_key[RAW_KEY_MAX + 1]; /* the last page that was begun */
+	bool pages_begun;
 	size_t next_root;
 	bool objects_done, stopped;
 	uint64_t total, repaired_before;
@@ -145,33 +148,42 @@ next_object_extent(struct scrub *s, struct raw_extent *out)
 	return 1;
 }
 
-/* ... and of the index. */
+/* ... and of the index: the next one is begun.  1: it is being read; 0: no more;
+ * -ENOMEM. */
 static int
-next_index_extent(struct scrub *s, struct raw_extent *out)
+begin_page(struct scrub *s)
 {
 	struct pool *p = s->pool;
+	const struct index_page *pg = NULL;
+	const struct raw_extent *ext = NULL;
+	size_t i;
+	int rc;
 
 	if (s->next_root < p->nroots) {
-		*out = p->roots[s->next_root++].ext;
-		return 1;
+		rc = begin(s, &p->roots[s->next_root].ext, "(the index)");
+		s->next_root += rc == 0;
+		return rc < 0 ? rc : 1;
 	}
-	while (s->next_page < index_npages(p->index)) {
-		const struct raw_ref *r =
-		    index_page_ref(index_page(p->index, s->next_page++));
-
-		if (r->ext.bytes > 0) {
-			*out = r->ext;
-			return 1;
-		}
+	i = s->pages_begun ? index_page_behind(p->index, s->page_key) : 0;
+	for (; i < index_npages(p->index) && !ext; i++) {
+		pg = index_page(p->index, i);
+		if (index_page_ref(pg)->ext.bytes > 0)
+			ext = &index_page_ref(pg)->ext;
 	}
-	return 0;
+	if (!ext)
+		return 0;
+	rc = begin(s, ext, "(the index)");
+	if (rc < 0)
+		return rc;
+	strcpy(s->page_key, index_page_first_key(pg));
+	s->pages_begun = true;
+	return 1;
 }
 
 /* One more extent.  1: it is being read; 0: that was all; -EAGAIN: not now. */
 static int
 one_more(struct scrub *s)
 {
-	size_t page = s->next_page, root = s->next_root;
 	struct raw_extent ext;
 	int rc;
 
@@ -188,14 +200,8 @@ one_more(struct scrub *s)
 	/* A checkpoint replaces pages: they are not looked at then. */
 	if (s->pool->ckpt)
 		return -EAGAIN;
-	if (next_index_extent(s, &ext) == 0)
-		return 0;
-	if (begin(s, &ext, "(the index)") < 0) {
-		s->next_page = page;
-		s->next_root = root;
-		return -EAGAIN;
-	}
-	return 1;
+	rc = begin_page(s);
+	return rc < 0 ? -EAGAIN : rc;
 }
 
 static void

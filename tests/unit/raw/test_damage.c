@@ -649,11 +649,116 @@ test_scrub_and_checkpoint(void **state)
 	lab_fini(&lab);
 }
 
+/* --- pages that go while they are scrubbed ---------------------------------------- */
+
+#define NLONG 1500u
+#define AT_ONCE 50u
+
+/* Empty objects of long keys: many pages of nothing but keys. */
+struct long_op {
+	struct pool_req req;
+	struct pool_item item[AT_ONCE];
+	char key[AT_ONCE][904];
+	bool done;
+};
+
+static void
+long_done(struct pool_req *r)
+{
+	((struct long_op *)r->arg)->done = true;
+}
+
+static void
+long_begin(struct lab *lab, struct long_op *op, unsigned from, bool del)
+{
+	memset(op, 0, sizeof(*op));
+	op->req = (struct pool_req){.op = POOL_BATCH,
+	    .items = op->item,
+	    .nitems = AT_ONCE,
+	    .done = long_done,
+	    .arg = op};
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		memset(op->key[i], 'k', 903);
+		snprintf(op->key[i], 10, "%09u", from + i);
+		op->key[i][9] = 'k';
+		op->item[i] = (struct pool_item){
+		    .key = op->key[i], .del = del};
+	}
+	pool_submit(lab->pool, &op->req);
+}
+
+/* Deletes the objects of the first page as soon as something has been read. */
+struct spoiler {
+	struct scrubbing s;
+	struct lab *lab;
+	struct long_op *op;
+	bool begun;
+};
+
+static void
+spoiler_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct spoiler *sp = arg;
+
+	if (!sp->begun)
+		long_begin(sp->lab, sp->op, 0, true);
+	sp->begun = true;
+}
+
+static void
+spoiler_done(void *arg, const struct scrub_result *r)
+{
+	scrub_done(&((struct spoiler *)arg)->s, r);
+}
+
+/* A page of the index goes while the pages are scrubbed: the others are read
+ * all the same. */
+static void
+test_scrub_and_pages_that_go(void **state)
+{
+	struct lab_params lp = {.k = 1, .m = 1, .seed = 14};
+	struct long_op *op = calloc(1, sizeof(*op));
+	struct spoiler sp = {.op = op};
+	struct scrubbing all = {.done = false};
+	struct scrub_ops ops = {
+	    scrub_progress, scrub_lost, scrub_done, &all};
+	struct lab lab;
+	size_t npages;
+
+	must(op);
+	lab_reproduce("tests/unit/raw/test_damage (pages that go)");
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	for (unsigned i = 0; i < NLONG; i += AT_ONCE) {
+		long_begin(&lab, op, i, false);
+		lab_check(loop_run_until(lab.loop, &op->done) == 0);
+		lab_check(op->req.rc == 0);
+	}
+	lab_check(lab_checkpoint(&lab) == 0);
+	npages = index_npages(lab.pool->index);
+	lab_check(npages > 20);
+	must(scrub_start(lab.pool, &ops));
+	lab_check(loop_run_until(lab.loop, &all.done) == 0);
+	sp.lab = &lab;
+	ops = (struct scrub_ops){
+	    spoiler_progress, scrub_lost, spoiler_done, &sp};
+	must(scrub_start(lab.pool, &ops));
+	lab_check(loop_run_until(lab.loop, &sp.s.done) == 0);
+	/* It has happened meanwhile, and the first page had been read. */
+	lab_check(op->done && op->req.rc == 0);
+	lab_check(index_npages(lab.pool->index) < npages);
+	lab_check(sp.s.result.bytes == all.result.bytes);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+	free(op);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scrub_and_checkpoint),
+	    cmocka_unit_test(test_scrub_and_pages_that_go),
 	    cmocka_unit_test(test_repair_is_synced),
 	    cmocka_unit_test(test_every_bit),
 	    cmocka_unit_test(test_flipped),
