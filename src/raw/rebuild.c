@@ -247,30 +247,36 @@ next_object(struct rebuild *rb)
 	return rc;
 }
 
+/* The same of the index; the place moves on when one has begun, and only then. */
 static int
 next_page(struct rebuild *rb)
 {
 	struct pool *p = rb->pool;
+	const struct index_page *pg = NULL;
+	const struct raw_extent *ext = NULL;
 	size_t i;
+	int rc;
 
-	if (rb->next_root < p->nroots)
-		return begin(rb, &p->roots[rb->next_root++].ext, rb->members,
-		    "", false);
-	for (;;) {
-		const struct index_page *pg;
-		const struct raw_ref *ref;
-
-		i = rb->pages_begun ? index_page_behind(p->index, rb->page_key)
-				    : 0;
-		if (i >= index_npages(p->index))
-			return 2;
-		rb->pages_begun = true;
-		pg = index_page(p->index, i);
-		strcpy(rb->page_key, index_page_first_key(pg));
-		ref = index_page_ref(pg);
-		if (ref->ext.bytes > 0)
-			return begin(rb, &ref->ext, rb->members, "", false);
+	if (rb->next_root < p->nroots) {
+		rc = begin(rb, &p->roots[rb->next_root].ext, rb->members, "",
+		    false);
+		rb->next_root += rc >= 0;
+		return rc;
 	}
+	i = rb->pages_begun ? index_page_behind(p->index, rb->page_key) : 0;
+	for (; i < index_npages(p->index) && !ext; i++) {
+		pg = index_page(p->index, i);
+		if (index_page_ref(pg)->ext.bytes > 0)
+			ext = &index_page_ref(pg)->ext;
+	}
+	if (!ext)
+		return 2;
+	rc = begin(rb, ext, rb->members, "", false);
+	if (rc >= 0) {
+		strcpy(rb->page_key, index_page_first_key(pg));
+		rb->pages_begun = true;
+	}
+	return rc;
 }
 
 void

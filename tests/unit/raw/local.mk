@@ -92,7 +92,8 @@ tests_unit_raw_test_damage_SOURCES = tests/unit/raw/test_damage.c $(RAWLAB)
 tests_unit_raw_test_damage_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_damage_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_damage_LDADD = $(UNIT_LIBS)
-tests_unit_raw_test_fail_SOURCES = tests/unit/raw/test_fail.c $(RAWLAB) \
+tests_unit_raw_test_fail_SOURCES = tests/unit/raw/test_fail.c \
+	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB) \
 	$(FAULT_FILES)
 tests_unit_raw_test_fail_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_fail_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP) $(FAULT_WRAP)

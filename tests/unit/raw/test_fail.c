@@ -23,6 +23,7 @@
 #include "base/must.h"
 #include "lib/fault.h"
 #include "lib/rawlab.h"
+#include "memberlab.h"
 #include "raw/rdev.h"
 #include "raw/scrub.h"
 
@@ -297,6 +298,56 @@ test_memory_is_no_fault(void **state)
 	world_fini(w);
 }
 
+/* Member c gets a blank disk and is rebuilt, while the n'th allocation fails;
+ * false: there were not so many. */
+static bool
+rebuild_once(struct world *w, unsigned c, unsigned n)
+{
+	struct err e = ERR_INIT;
+	bool hit;
+
+	lab_reproduce("tests/unit/raw/test_fail (rebuild without memory, "
+		      "member %u, allocation %u)",
+	    c, n);
+	lab_check(lab_open(&w->lab, 7u & ~(1u << c), false, &e) == 0);
+	lab_check(ml_replace(&w->lab, c, w->lab.disk[c], false, &e) == 0);
+	fault_malloc_arm(n);
+	lab_check(ml_rebuilt(&w->lab) == 0);
+	hit = fault_hit();
+	fault_malloc_arm(0);
+	lab_check(ml_state(&w->lab, c) == RAW_MEMBER_ONLINE);
+	lab_must_close(&w->lab);
+	ml_check_redundancy(&w->lab, w->before, "after the rebuild");
+	return hit;
+}
+
+/* Whatever allocation of a rebuild fails: a member that it calls whole is. */
+static void
+test_rebuild_without_memory(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct simworld none = {0};
+	struct simdisk *spare = simdisk_new(&none, 27u << 20);
+	struct simimage *blank = simdisk_save(spare);
+
+	must(w);
+	world_init(w, 2, "rebuild without memory");
+	for (unsigned c = 0; c < 3; c++) {
+		unsigned n = 0;
+		bool hit = true;
+
+		while (hit) {
+			restore(w);
+			simdisk_load(w->lab.disk[c], blank);
+			hit = rebuild_once(w, c, ++n);
+		}
+		lab_check(n > 20);
+	}
+	simimage_free(blank);
+	simdisk_free(spare);
+	world_fini(w);
+}
+
 static void
 scrub_progress(void *arg, uint64_t done, uint64_t total)
 {
@@ -362,6 +413,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scrub_without_memory),
+	    cmocka_unit_test(test_rebuild_without_memory),
 	    cmocka_unit_test(test_allocations),
 	    cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_memory_is_no_fault),
