@@ -23,7 +23,9 @@ struct strbuf;
 #define RAW_MAX_EXTENTS 4096
 #define RAW_ADDR_MAX (1ull << 40)
 #define RAW_SEQ_MAX (1ull << 48)
+#ifndef RAW_RECORD_MAX /* it is smaller where whole stores are fuzzed */
 #define RAW_RECORD_MAX (4u << 20) /* bytes of a log record */
+#endif
 #define RAW_PAGE_MAX (64u << 10)  /* bytes of a leaf page of several entries */
 #define RAW_LOG_START 256u	  /* sector where the log ring begins */
 #define RAW_TAIL_SECTORS 256u	  /* at the end: superblocks B1 and A1 */

@@ -232,10 +232,17 @@ simdisk_peek(struct simdisk *d, uint64_t off, void *p, size_t n)
 {
 	uint8_t *out = p;
 
-	for (; n > 0; off++, out++, n--) {
+	while (n > 0) {
 		const struct sector *s = d->seen.s[off / SECTOR];
+		size_t at = off % SECTOR, m = SECTOR - at < n ? SECTOR - at : n;
 
-		*out = s ? s->data[off % SECTOR] : 0;
+		if (s)
+			memcpy(out, s->data + at, m);
+		else
+			memset(out, 0, m);
+		off += m;
+		out += m;
+		n -= m;
 	}
 }
 
