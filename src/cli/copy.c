@@ -173,9 +173,18 @@ create_destination(struct copy_verb *c, struct layout_params *p)
 static int
 check_destination(struct copy_verb *c)
 {
+	const struct layout_info *is = layout_info(c->place[DST].layout);
 	uint64_t n = layout_count_present(c->place[DST].layout);
+	uint64_t size = c->tool.set.size;
 	char text[FORMAT_MAX];
 
+	/* A copy that goes on has the size that it was started with. */
+	if (size != 0 &&
+	    (size + is->block_size - 1) / is->block_size * is->block_size !=
+		is->size)
+		return err_set(&c->tool.err, -EINVAL,
+		    "%s: the volume has %" PRIu64 " bytes, not --size %" PRIu64,
+		    c->names[DST], is->size, size);
 	if (n == 0 || c->tool.force || c->resume)
 		return 0;
 	return err_set(&c->tool.err, -EEXIST,
@@ -195,9 +204,8 @@ open_destination_volume(struct copy_verb *c)
 	if (rc < 0)
 		return rc;
 	p.size = 0;
-	p.block_size = 0;
-	p.compress = p.cipher = NULL;
-	p.password = NULL;
+	if (p.cipher == NULL)
+		p.password = NULL; /* only if it turns out to be encrypted */
 	p.survey = true;
 	p.lease = LEASE_WRITER;
 	rc = tool_layout(t, &c->place[DST], &p, "Listing", &t->err);
@@ -243,6 +251,30 @@ open_destination(struct copy_verb *c)
 	default:
 		return open_destination_file(c);
 	}
+}
+
+/* Options of a volume that is made, and no volume can be. */
+static int
+check_options(struct copy_verb *c)
+{
+	struct settings *s = &c->tool.set;
+	const char *option = s->size != 0   ? "size"
+	    : s->block_size != 0	    ? "block-size"
+	    : s->compress != NULL	    ? "compress"
+	    : s->compress_level != NULL	    ? "compress-level"
+	    : s->cipher != NULL		    ? "encrypt"
+					    : NULL;
+
+	if (option != NULL && kind_of(c->names[DST]) != KIND_VOLUME)
+		return err_set(&c->tool.err, -EINVAL,
+		    "--%s is for a volume that is made, and has no effect on "
+		    "%s", option, c->names[DST]);
+	if (c->source_password_file != NULL &&
+	    kind_of(c->names[SRC]) != KIND_VOLUME)
+		return err_set(&c->tool.err, -EINVAL,
+		    "--source-password-file is for a volume, and has no effect "
+		    "on %s", c->names[SRC]);
+	return 0;
 }
 
 static int
@@ -347,6 +379,8 @@ run(int argc, char **argv)
 	interrupt_install("--resume goes on with what is left");
 	c.names[SRC] = argv[1];
 	c.names[DST] = argv[2];
+	if (check_options(&c) < 0)
+		return tool_usage_error(t, "%s", err_text(&t->err));
 	rc = check_not_the_same(&c);
 	if (rc == 0)
 		rc = tool_start(t);

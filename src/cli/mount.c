@@ -35,6 +35,7 @@ struct mount_opts {
 	struct settings set;
 	bool read_only, force, foreground, help;
 	bool survey, descriptor, allow_other, direct_io, writeback, debug;
+	bool recompress;
 	char *log_file;
 	char *file_name, *stats_name;
 	char *file_mode;
@@ -94,6 +95,7 @@ static const struct conf_opt own_opts[] = {
 	    .help = "the kernel may keep written data for a while" },
 	{ "fuse-debug", 0, CONF_FLAG, M(debug),
 	    .help = "print every request of the kernel" },
+	{ "recompress", 0, CONF_FLAG, M(recompress), .flags = CONF_HIDDEN },
 	{ "options", 'o', CONF_OPTIONS, 0,
 	    .help = "options as in fstab: name[=value],..." },
 	{ "help", 'h', CONF_FLAG, M(help), .help = "print this" },
@@ -223,6 +225,33 @@ check_url(const char *text, struct err *e)
 	return rc == -EOPNOTSUPP ? -EINVAL : rc;
 }
 
+/* Options that contradict each other, or can have no effect. */
+static int
+check_options(const struct mount_opts *m, const struct conf *c,
+    const char *url, struct err *e)
+{
+	char *const urls[] = { (char *)(uintptr_t)url };
+	const char *journal = m->set.journal;
+
+	if (strcmp(m->file_name, m->stats_name) == 0)
+		return err_set(e, -EINVAL,
+		    "--file-name and --stats-name are both \"%s\"",
+		    m->file_name);
+	if (m->direct_io && m->writeback)
+		return err_set(e, -EINVAL,
+		    "--direct-io and --kernel-writeback contradict each "
+		    "other: the kernel keeps nothing, or it does");
+	if (conf_given(c, &m->set.journal_size) &&
+	    (journal == NULL ? strncmp(url, "s3:", 3) != 0 :
+			       strcmp(journal, "none") == 0))
+		return err_set(e, -EINVAL,
+		    "--journal-size has no effect without a journal: %s",
+		    journal == NULL ?
+			"only s3: volumes have one without --journal" :
+			"--journal is none");
+	return settings_check_urls(&m->set, c, urls, 1, e);
+}
+
 static int
 make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
     char **kernel, struct err *e)
@@ -239,10 +268,8 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 		rc = check_name("--file-name", m->file_name, false, e);
 	if (rc == 0)
 		rc = check_name("--stats-name", m->stats_name, true, e);
-	if (rc == 0 && strcmp(m->file_name, m->stats_name) == 0)
-		rc = err_set(e, -EINVAL,
-		    "--file-name and --stats-name are both \"%s\"",
-		    m->file_name);
+	if (rc == 0)
+		rc = check_options(m, c, j->url, e);
 	if (rc == 0 && kernel_options(m, kernel) < 0)
 		rc = err_errno(e, -ENOMEM, "options");
 	if (rc < 0)
@@ -257,6 +284,7 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	l->create = m->set.size > 0 && !m->read_only;
 	l->survey = m->survey;
 	l->plain_s3backer = !m->descriptor;
+	l->recompress = m->recompress;
 	f->file_name = m->file_name;
 	f->stats_name = m->stats_name;
 	f->fuse_options = *kernel;
@@ -265,7 +293,7 @@ make_job(struct mount_opts *m, const struct conf *c, struct mount_job *j,
 	f->read_only = m->read_only;
 	f->allow_other = m->allow_other || geteuid() == 0;
 	f->direct_io = m->direct_io;
-	f->writeback = m->writeback && !m->direct_io;
+	f->writeback = m->writeback;
 	f->debug = m->debug;
 	if (m->read_only)
 		j->ledger = 0; /* nothing to note */

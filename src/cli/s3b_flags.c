@@ -443,6 +443,7 @@ add_encoding(struct s3b_command *c, struct flags *f)
 	struct argvec *a = &c->args;
 
 	add_compress(a, f);
+	argvec_add(a, "--recompress"); /* each mount of s3backer decides */
 	add_text(a, "encrypt", f->encrypt);
 	add_text(a, "password-file", f->password_file);
 	if (f->key_length > 0)

@@ -215,6 +215,24 @@ apply_s3(struct settings *s, const struct conf *c, struct err *e)
 	return rc;
 }
 
+int
+settings_check_urls(const struct settings *s, const struct conf *c,
+    char *const *urls, int n, struct err *e)
+{
+	const char *name, *what, *value;
+
+	for (int i = 0; i < n; i++)
+		if (strncmp(urls[i], "s3:", 3) == 0)
+			return 0;
+	for (unsigned i = 0;
+	     (name = s3_config_name(i, &what, &value)) != NULL; i++)
+		if (s->s3_text[i] != NULL || conf_given(c, &s->s3_flag[i]))
+			return err_set(e, -EINVAL,
+			    "--%s is for s3: volumes, and has no effect on %s",
+			    name, n > 0 ? urls[n - 1] : "this");
+	return 0;
+}
+
 /* Names that nobody knows are a matter of the command line. */
 static int
 apply_cipher(struct settings *s, struct err *e)

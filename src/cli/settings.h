@@ -82,6 +82,14 @@ void settings_table(struct conf_opt *out, unsigned groups,
  * set.  volume.layout.lease, create and survey are the verb's. */
 int settings_apply(struct settings *s, const struct conf *c, struct err *e);
 
+/*
+ * Options that say how to reach an S3 server, for urls of which none is there
+ * (the first n; a name that is no URL counts as none): -EINVAL, with the
+ * option's name.  Before settings_apply, too.
+ */
+int settings_check_urls(const struct settings *s, const struct conf *c,
+    char *const *urls, int n, struct err *e);
+
 /* Then the password, if the options say that there is one: from its file, or
  * asked for; twice if it is a new one, since a mistake would be for ever. */
 int settings_password(struct settings *s, bool new, struct err *e);

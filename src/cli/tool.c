@@ -95,6 +95,8 @@ tool_begin(struct tool *t, const struct tool_usage *u, int argc, char **argv)
 		return tool_usage_error(t, "\"%s\" is one too many: it takes %s",
 		    argv[1 + u->nmax], u->operands);
 	t->noperands = rc;
+	if (settings_check_urls(&t->set, &t->conf, argv + 1, rc, &t->err) < 0)
+		return tool_usage_error(t, "%s", err_text(&t->err));
 	return TOOL_GO;
 }
 

@@ -137,6 +137,9 @@ struct layout_params {
 	bool must_create; /* refuse if there is one */
 	bool force;	 /* size and block size given here win */
 	bool plain_s3backer; /* write no descriptor object */
+	/* compress wins over what the volume says, in blocks written from now
+	 * on; else it must agree with the descriptor. */
+	bool recompress;
 	bool survey;	 /* list the objects, in the background, from open on */
 	enum layout_lease lease;
 	const struct lease_owner *owner; /* NULL: this process (tests) */

@@ -274,6 +274,26 @@ decide(struct opening *o, struct err *e)
 	return rc;
 }
 
+/* What was asked for against what the descriptor says.  A volume without one
+ * does not remember it: there each writer says how. */
+static int
+agree_compress(
+    const struct opening *o, enum compress_alg asked, struct err *e)
+{
+	const char *is = compress_name(o->d.compress);
+
+	if (!o->probe.has_desc || asked == o->d.compress)
+		return 0;
+	if (!o->p->recompress)
+		return err_set(e, -EINVAL,
+		    "%s: the volume has compression %s, not %s as asked for",
+		    VOLUME_NAME(o->s, o->prefix), is, compress_name(asked));
+	log_info("%s: blocks are written with compression %s, though the "
+		 "volume has %s", VOLUME_NAME(o->s, o->prefix),
+	    compress_name(asked), is);
+	return 0;
+}
+
 static int
 decide_compress(struct opening *o, struct err *e)
 {
@@ -281,10 +301,14 @@ decide_compress(struct opening *o, struct err *e)
 	struct descriptor *d = &o->d;
 
 	if (p->compress != NULL) {
-		int rc = compress_parse(p->compress, &d->compress, e);
+		enum compress_alg asked;
+		int rc = compress_parse(p->compress, &asked, e);
 
+		if (rc == 0)
+			rc = agree_compress(o, asked, e);
 		if (rc < 0)
 			return rc;
+		d->compress = asked;
 		/* A level for one algorithm says nothing about another. */
 		d->compress_level = p->compress_level;
 	} else if (p->compress_level != INT_MIN)

@@ -107,6 +107,15 @@ test_disagree(void **state)
 		q = params_open();
 		q.password = "x";
 		refused(&v, &q, -EINVAL, "not encrypted");
+		q = params_open();
+		q.compress = "none";
+		env_close(env_open(&v, &q, 0));
+		q.compress = "zstd";
+		if (!plain) { /* one that remembers what it was made with */
+			refused(&v, &q, -EINVAL, "none, not zstd");
+			q.recompress = true;
+		}
+		env_close(env_open(&v, &q, 0));
 		p.must_create = true;
 		refused(&v, &p, -EEXIST, "already");
 		env_fini(&v);
