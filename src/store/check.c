@@ -62,9 +62,15 @@ static uint64_t
 sum_add(uint64_t h, const void *p, size_t n)
 {
 	const uint8_t *b = p;
+	uint64_t v;
 
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ b[i]) * 0x100000001b3ULL;
+	for (; n >= sizeof(v); b += sizeof(v), n -= sizeof(v)) {
+		memcpy(&v, b, sizeof(v));
+		h = (h ^ v) * 0x100000001b3ULL;
+		h ^= h >> 29;
+	}
+	for (; n > 0; b++, n--)
+		h = (h ^ *b) * 0x100000001b3ULL;
 	return h;
 }
 

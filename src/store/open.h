@@ -76,6 +76,7 @@ struct store_tuning {
 	unsigned max_inflight;	 /* 0: 256 or what the store says */
 	int64_t retry_deadline_ns; /* give up a request after; 0: 30 s */
 	int64_t request_timeout_ns; /* of one try; 0: 15 s */
+	uint64_t seed; /* of the pauses between tries; 0: from the clock */
 };
 int store_stack(struct store *s, const struct store_tuning *t,
     struct stat_set *stats, struct store **out, struct err *e);

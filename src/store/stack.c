@@ -37,6 +37,7 @@ store_stack(struct store *s, const struct store_tuning *t,
 	const struct retry_config retry = {
 		.deadline_ns = t->retry_deadline_ns,
 		.start_ns = START_NS,
+		.seed = t->seed,
 		.stats = stats,
 	};
 	int rc;

@@ -66,7 +66,7 @@ env_fini(struct env *v)
 static inline struct store *
 env_store(struct env *v)
 {
-	static const struct store_tuning tuning;
+	const struct store_tuning tuning = {.seed = v->seed};
 	struct err e = ERR_INIT;
 	struct store *s;
 	int rc = mem_store_open(v->loop, "t", v->data, &v->mem, &s, &e);
