@@ -6,8 +6,8 @@
  *	s3b_decide	what the volume is; what was asked for must agree
  *	s3b_keys	derive keys; the password must be the right one
  *	lease_check	of readers and creators: somebody else writing?
- *	s3b_create	put the descriptor, if there is no volume
- *	lease_acquire	of writers
+ *	s3b_create	put the descriptor, if there is no volume; durably
+ *	lease_acquire	of writers; durably
  *	confirm		it is still the volume that was decided upon
  *	survey		begin to list
  *
@@ -271,6 +271,25 @@ tell_found(struct opening *o, struct layout *l, const char *lease,
 	return rc;
 }
 
+/* What makes the volume, and the lease, are there after a loss of power too before
+ * anything relies on them.  A journal that has acknowledged writes is worth
+ * nothing if the volume has lost its UUID, or the lease that says that nobody
+ * else has written to it. */
+static int
+settle(struct opening *o, struct err *e)
+{
+	struct store_req r;
+	int rc;
+
+	if (o->s->info.durable)
+		return 0;
+	store_req_init(&r, STORE_SYNC, NULL);
+	r.prio = STORE_PRIO_WRITE;
+	rc = store_run(o->s, &r, e);
+	store_req_fini(&r);
+	return rc;
+}
+
 /* Create the volume, if that is to be done, and take the lease. */
 static int
 take_possession(struct opening *o, struct layout *l, struct err *e)
@@ -290,6 +309,8 @@ take_possession(struct opening *o, struct layout *l, struct err *e)
 		rc = 0;
 	if (rc == 0 && o->create)
 		rc = s3b_create(o, l, e);
+	if (rc == 0 && o->create)
+		rc = settle(o, e);
 	if (rc == 0)
 		rc = tell_found(o, l, wants_to_write(p) ? me.id : NULL, e);
 	if (rc == 0 && wants_to_write(p)) {
@@ -298,6 +319,8 @@ take_possession(struct opening *o, struct layout *l, struct err *e)
 		    lease_acquire(o->s, o->prefix, &me,
 			p->lease == LEASE_FORCE, &l->lease, e);
 		l->exclusive = rc == 0;
+		if (rc == 0)
+			rc = settle(o, e);
 	}
 	return rc;
 }
