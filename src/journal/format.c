@@ -18,7 +18,6 @@
 #include "base/must.h"
 #include "raw/crc.h"
 
-static const char super_magic[8] = {'P', 'A', 'I', 'L', 'J', 'R', 'N', 'L'};
 #define SUPER_VERSION 1
 #define RECORD_MAGIC 0x4352504au /* "JPRC" */
 #define EPOCHS_AT 256
@@ -42,7 +41,7 @@ void
 journal_super_encode(const struct journal_super *s, uint8_t *p)
 {
 	memset(p, 0, JOURNAL_PAGE);
-	memcpy(p, super_magic, 8);
+	memcpy(p, JOURNAL_MAGIC, 8);
 	put_le32(p + 8, SUPER_VERSION);
 	memcpy(p + 16, s->uuid, 16);
 	put_le64(p + 32, s->serial);
@@ -116,7 +115,7 @@ epochs_ok(const struct journal_super *s)
 int
 journal_super_decode(struct journal_super *s, const uint8_t *p)
 {
-	if (memcmp(p, super_magic, 8) != 0)
+	if (memcmp(p, JOURNAL_MAGIC, 8) != 0)
 		return -EBADMSG;
 	if (get_le32(p + 12) != page_crc(p, 12))
 		return -EBADMSG;

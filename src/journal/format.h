@@ -10,6 +10,7 @@
  * The journal's bytes (docs/journal.md has the tables): the superblock, and
  * records.  Pure functions; any thread.
  */
+#define JOURNAL_MAGIC "PAILJRNL" /* of the superblock, 8 bytes */
 #define JOURNAL_PAGE 4096u
 #define JOURNAL_DATA 65536u /* where segment 0 begins */
 #define JOURNAL_SEG_MIN (256u << 10)

@@ -7,6 +7,10 @@
  * (after a crash that one may be torn), flushes, then the other, and flushes: so
  * one of them is whole at any moment, and as a rule both say the same, which
  * survives damage to either.
+ *
+ * Where nothing was before there is no other copy to fall back on.  So formatting
+ * begins with a mark in both places, a magic number and zeros, which no power cut
+ * tears; who finds one and no superblock knows that it was not finished.
  */
 #include "config.h"
 
@@ -33,13 +37,29 @@ all_zero(const uint8_t *p)
 	return p[0] == 0 && memcmp(p, p + 1, JOURNAL_PAGE - 1) == 0;
 }
 
+static void
+mark(uint8_t *page)
+{
+	memset(page, 0, JOURNAL_PAGE);
+	memcpy(page, JOURNAL_MAGIC, 8);
+}
+
+static bool
+is_mark(const uint8_t *page)
+{
+	uint8_t want[JOURNAL_PAGE];
+
+	mark(want);
+	return memcmp(page, want, sizeof(want)) == 0;
+}
+
 int
 super_read(struct rdev *d, struct journal_super *s, struct err *e)
 {
 	struct journal_super *one = malloc(sizeof(*one));
 	uint8_t *page = page_new();
 	int best = 0, rc = -ENOMEM;
-	bool blank = true, found = false;
+	bool blank = true, marked = false, found = false;
 
 	if (!page || !one) {
 		err_errno(e, rc, "journal %s", d->path);
@@ -56,6 +76,7 @@ super_read(struct rdev *d, struct journal_super *s, struct err *e)
 		if (rc < 0)
 			goto out;
 		blank = blank && all_zero(page);
+		marked = marked || is_mark(page);
 		rc = journal_super_decode(one, page);
 		if (rc == 0 && one->bytes > d->bytes)
 			rc = -EINVAL;
@@ -70,7 +91,7 @@ super_read(struct rdev *d, struct journal_super *s, struct err *e)
 		}
 		found = true;
 	}
-	rc = found ? 0 : blank ? -ENOENT : best;
+	rc = found ? 0 : blank || marked ? -ENOENT : best;
 	if (rc == -ENOENT)
 		err_set(e, rc, "%s: there is no journal in it", d->path);
 	else if (rc == -EPROTONOSUPPORT)
@@ -139,7 +160,26 @@ journal_min_bytes(uint32_t block_size)
 }
 
 static int
-refuse_used(struct rdev *d, struct err *e)
+write_marks(struct rdev *d, struct err *e)
+{
+	uint8_t *page = page_new();
+	int rc = 0;
+
+	if (!page)
+		return err_errno(e, -ENOMEM, "journal %s", d->path);
+	mark(page);
+	for (unsigned i = 0; rc == 0 && i < 2; i++)
+		rc = rdev_wait(d, RDEV_WRITE, i * JOURNAL_PAGE, page,
+		    JOURNAL_PAGE, e);
+	if (rc == 0)
+		rc = rdev_wait(d, RDEV_FLUSH, 0, NULL, 0, e);
+	free(page);
+	return rc;
+}
+
+/* *blank: there is nothing, not even an empty journal. */
+static int
+refuse_used(struct rdev *d, bool *blank, struct err *e)
 {
 	struct journal_super *old = malloc(sizeof(*old));
 	int rc;
@@ -147,6 +187,7 @@ refuse_used(struct rdev *d, struct err *e)
 	if (!old)
 		return err_errno(e, -ENOMEM, "journal %s", d->path);
 	rc = super_read(d, old, NULL);
+	*blank = rc == -ENOENT;
 	if (rc == 0 && !(old->flags & (JOURNAL_CLEAN | JOURNAL_VOID)))
 		rc = err_set(e, -EEXIST,
 		    "%s: holds a journal of %s that may not be empty; 'pail "
@@ -166,7 +207,8 @@ journal_format(struct rdev *d, const struct journal_id *id, struct err *e)
 {
 	struct journal_super *s;
 	uint64_t body;
-	int rc = refuse_used(d, e);
+	bool blank = false;
+	int rc = refuse_used(d, &blank, e);
 
 	if (rc < 0)
 		return rc;
@@ -203,6 +245,8 @@ journal_format(struct rdev *d, const struct journal_id *id, struct err *e)
 	if (rc == 0 && id->encrypted && seal_check(id->secret, s->salt,
 		s->check) < 0)
 		rc = err_errno(e, -EIO, "the journal's key");
+	if (rc == 0 && blank)
+		rc = write_marks(d, e);
 	if (rc == 0)
 		rc = super_write_wait(d, s, e);
 	free(s);

@@ -628,11 +628,51 @@ test_many_epochs(void **state)
 	rig_free(g);
 }
 
+/* The power goes while a journal is made: there is one, or none, but nothing that
+ * would be refused. */
+static void
+test_format_is_cut(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (uint64_t i = 0; i < 400; i++) {
+		struct simworld w = {.seed = i, .cut_at = 1 + i % 7};
+		struct loop *loop = loop_new_virtual(&e);
+		struct simdisk *disk =
+		    simdisk_new(&w, journal_min_bytes(BLOCK));
+		struct rdev *d = simdisk_open(disk, loop, "jdisk");
+		struct journal_id id = {.volume_size = VOLUME,
+		    .block_size = BLOCK, .url = "s3://b/p", .host = "here"};
+		struct journal *j;
+		int rc;
+
+		(void)journal_format(d, &id, NULL);
+		w.cut = true;
+		simdisk_settle(disk, i % 2 ? SIM_KEEP_TORN : SIM_KEEP_SOME);
+		w.cut = false;
+		w.cut_at = 0;
+		rc = journal_open(d, &id, false, &j, &e);
+		if (rc == -ENOENT) {
+			rc = journal_format(d, &id, &e);
+			if (rc == 0)
+				rc = journal_open(d, &id, false, &j, &e);
+		}
+		if (rc < 0)
+			fail_msg("cut %u: %s", (unsigned)i, err_text(&e));
+		err_clear(&e);
+		assert_int_equal(journal_close(j, true, &e), 0);
+		simdisk_free(disk);
+		loop_free(loop);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_kept),
+	    cmocka_unit_test(test_format_is_cut),
 	    cmocka_unit_test(test_kept_encrypted),
 	    cmocka_unit_test(test_encrypted_is_not_readable),
 	    cmocka_unit_test(test_refusals),
