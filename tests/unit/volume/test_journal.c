@@ -5,52 +5,34 @@
  * the power fails again and again, in recovery too, and takes with it what the
  * store had not synced and any part of what the disk had not flushed.
  *
- * After each failure the volume is opened again.  Each sector must hold what
- * it held when the last FLUSH that succeeded was submitted, or something newer.
+ * After each failure the volume is opened again; load.h says what must be there.
  * In the end the volume is closed in order, and what the bucket holds must be
  * what the volume held, byte for byte.
  *
- * PAIL_SEED=... runs one seed alone.
+ * PAIL_SEED=N repeats seed N; PAIL_CUTS=N makes so many cuts, from that seed on.
  */
+#include "tests/unit/volume/load.h"
 #include "tests/unit/volume/util.h"
 
-#include "base/byteorder.h"
 #include "base/log.h"
 #include "journal/journal.h"
 #include "lib/simdisk.h"
 #include "raw/rdev.h"
 
-#define SECTOR 512u
 #define SIZE (1u << 20)
 #define BLOCK 32768u
-#define NSECTORS (SIZE / SECTOR)
 #define DEPTH 12
 #define NSEEDS 24
 #define LIVES 4
-
-struct flight {
-	struct volume_req r;
-	struct host *m;
-	bool busy;
-	uint32_t stamp;
-	uint32_t at_submit[NSECTORS]; /* FLUSH: what was acknowledged */
-	uint8_t buf[65536];
-};
 
 struct host {
 	struct env env;
 	struct simworld w;
 	struct simdisk *disk;
 	struct volume_params p;
-	struct volume *v;
+	struct load load;
 	uint64_t seed, rnd;
-	uint32_t stamp;
-	uint32_t acked[NSECTORS];
-	uint32_t zeroed[NSECTORS];
-	uint32_t safe[NSECTORS]; /* what flushes have promised */
-	unsigned busy, flushes;
-	bool stop, idle;
-	struct flight f[DEPTH];
+	bool strict_lease;
 };
 
 static const struct fault_rule faults[] = {
@@ -66,105 +48,6 @@ static const struct fault_rule faults[] = {
     {.ops = 1 << STORE_SYNC, .permille = 50, .rc = -EAGAIN},
 };
 
-static void
-done(struct volume_req *r)
-{
-	struct flight *f = r->arg;
-	struct host *m = f->m;
-
-	if (r->rc < 0 && !m->w.cut)
-		fail_msg("seed %llu: %s", (unsigned long long)m->seed,
-		    err_text(&r->err));
-	if (r->op == VOLUME_FLUSH && r->rc == 0) {
-		for (uint32_t i = 0; i < NSECTORS; i++)
-			if (m->safe[i] < f->at_submit[i])
-				m->safe[i] = f->at_submit[i];
-		m->flushes++;
-	} else if (r->rc == 0) {
-		for (uint64_t i = 0; i < r->len / SECTOR; i++)
-			m->acked[r->off / SECTOR + i] = f->stamp;
-	}
-	volume_req_fini(r);
-	f->busy = false;
-	m->busy--;
-	m->idle = true;
-}
-
-static bool
-clashes(const struct host *m, const struct volume_req *r)
-{
-	for (int i = 0; i < DEPTH; i++) {
-		const struct volume_req *o = &m->f[i].r;
-
-		if (m->f[i].busy && o->op != VOLUME_FLUSH &&
-		    o->off < r->off + r->len && r->off < o->off + o->len)
-			return true;
-	}
-	return false;
-}
-
-static void
-start(struct host *m)
-{
-	uint64_t kind = rnd_below(&m->rnd, 100), n;
-	struct flight *f = m->f;
-
-	while (f->busy)
-		f++;
-	memset(&f->r, 0, sizeof(f->r));
-	f->m = m;
-	f->r.arg = f;
-	f->r.done = done;
-	f->r.op = kind < 15 ? VOLUME_FLUSH :
-	    kind < 25	    ? VOLUME_ZERO :
-			      VOLUME_WRITE;
-	if (f->r.op == VOLUME_FLUSH) {
-		memcpy(f->at_submit, m->acked, sizeof(m->acked));
-	} else {
-		n = 1 + rnd_below(&m->rnd, sizeof(f->buf) / SECTOR);
-		f->r.off = rnd_below(&m->rnd, NSECTORS - n) * SECTOR;
-		f->r.len = n * SECTOR;
-		f->r.src = f->r.op == VOLUME_WRITE ? f->buf : NULL;
-		if (clashes(m, &f->r))
-			return;
-		f->stamp = ++m->stamp;
-		for (uint64_t i = 0; i < n; i++) {
-			memset(f->buf + i * SECTOR, (int)f->stamp, SECTOR);
-			put_le32(f->buf + i * SECTOR, f->stamp);
-			if (f->r.op == VOLUME_ZERO)
-				m->zeroed[f->r.off / SECTOR + i] = f->stamp;
-		}
-	}
-	f->busy = true;
-	m->busy++;
-	volume_submit(m->v, &f->r);
-}
-
-static void
-check(struct host *m, const uint8_t *got)
-{
-	for (uint32_t i = 0; i < NSECTORS; i++) {
-		uint32_t stamp = get_le32(got + i * SECTOR);
-
-		if (stamp >= m->safe[i] && stamp > 0)
-			continue;
-		if (stamp == 0 &&
-		    (m->safe[i] == 0 || m->zeroed[i] >= m->safe[i]))
-			continue;
-		fail_msg("seed %llu: sector %u (block %u) holds %u; a flush "
-			 "promised %u", (unsigned long long)m->seed, i,
-		    i * SECTOR / BLOCK, stamp, m->safe[i]);
-	}
-}
-
-/* What was acknowledged and is lost counts no more; what was found is safe. */
-static void
-begin_with(struct host *m, const uint8_t *got)
-{
-	for (uint32_t i = 0; i < NSECTORS; i++)
-		m->acked[i] = m->safe[i] = get_le32(got + i * SECTOR);
-}
-
 /* False: the power went meanwhile. */
 static bool
 switch_on(struct host *m)
@@ -177,14 +60,14 @@ switch_on(struct host *m)
 	q.journal.dev = simdisk_open(m->disk, m->env.loop, "jdisk");
 	/* Which of the leases it was is not of interest here: give_up with
 	 * everything safe gives it back, as a power failure would not. */
-	q.journal.force = true;
+	q.journal.force = !m->strict_lease;
 	rc = volume_open_store(&m->env.senv, env_store(&m->env), "v/",
-	    "bucket", &q, &m->v, &e);
+	    "bucket", &q, &m->load.v, &e);
 	if (rc < 0 && !m->w.cut)
 		fail_msg("seed %llu: open: %s", (unsigned long long)m->seed,
 		    err_text(&e));
 	if (rc < 0)
-		m->v = NULL;
+		m->load.v = NULL;
 	return rc == 0;
 }
 
@@ -195,13 +78,10 @@ power_failure(struct host *m)
 	    SIM_KEEP_NONE, SIM_KEEP_ALL, SIM_KEEP_SOME, SIM_KEEP_TORN};
 
 	m->w.cut = true;
-	while (m->busy > 0) {
-		m->idle = false;
-		loop_run_until(m->env.loop, &m->idle);
-	}
-	if (m->v)
-		volume_close(m->v, true, NULL);
-	m->v = NULL;
+	load_wait(&m->load, 0);
+	if (m->load.v)
+		volume_close(m->load.v, true, NULL);
+	m->load.v = NULL;
 	simdisk_settle(m->disk, how[sim_random(&m->w, 4)]);
 	mem_data_crash(m->env.data, m->rnd);
 }
@@ -210,11 +90,8 @@ static void
 live(struct host *m)
 {
 	for (int i = 0; i < 3000 && !m->w.cut; i++) {
-		start(m);
-		while (m->busy > rnd_below(&m->rnd, DEPTH)) {
-			m->idle = false;
-			loop_run_until(m->env.loop, &m->idle);
-		}
+		load_start(&m->load);
+		load_wait(&m->load, (unsigned)rnd_below(&m->rnd, DEPTH));
 	}
 }
 
@@ -226,17 +103,17 @@ read_all(struct host *m)
 
 	assert_non_null(got);
 	for (uint32_t at = 0; at < SIZE; at += SIZE / 16)
-		if (volume_read_wait(m->v, at, got + at, SIZE / 16, &e) < 0)
+		if (volume_read_wait(
+			m->load.v, at, got + at, SIZE / 16, &e) < 0)
 			fail_msg("read: %s", err_text(&e));
 	return got;
 }
 
-static void
-run(uint64_t seed)
+static struct host *
+host_new(uint64_t seed)
 {
 	struct host *m = calloc(1, sizeof(*m));
-	struct err e = ERR_INIT;
-	uint8_t *held, *bucket;
+	struct load *l;
 
 	assert_non_null(m);
 	m->seed = m->rnd = m->w.seed = seed;
@@ -256,49 +133,130 @@ run(uint64_t seed)
 	m->p.cache.size = 1 << 20;
 	m->p.cache.write_delay_ns = 20 * NS_PER_MS;
 	m->p.cache.uploads = 8;
+	l = &m->load;
+	l->loop = m->env.loop;
+	l->seed = seed;
+	l->rnd = &m->rnd;
+	l->nsectors = SIZE / LOAD_SECTOR;
+	l->block_size = BLOCK;
+	l->depth = DEPTH;
+	l->flush_percent = 15;
+	l->zero_percent = 10;
+	l->cut = &m->w.cut;
+	return m;
+}
+
+/* In peace: what it holds is closed in order, and is what the bucket holds. */
+static void
+end(struct host *m)
+{
+	struct err e = ERR_INIT;
+	uint8_t *held, *bucket;
+
+	m->w.cut = false;
+	m->w.cut_at = 0;
+	assert_true(switch_on(m));
+	held = read_all(m);
+	load_check(&m->load, held);
+	if (volume_close(m->load.v, false, &e) < 0)
+		fail_msg("close: %s", err_text(&e));
+	m->env.nfaults = 0;
+	mem_data_crash(m->env.data, m->seed);
+	bucket = env_look(&m->env, &m->p, SIZE);
+	assert_memory_equal(held, bucket, SIZE);
+	assert_true(m->load.flushes > 0);
+	free(held);
+	free(bucket);
+}
+
+/* What all its random numbers have come to. */
+static uint64_t
+run(uint64_t seed)
+{
+	struct host *m = host_new(seed);
+	uint64_t sum;
+
 	for (int i = 0; i < LIVES; i++) {
 		m->w.cut = false;
 		m->w.cut_at = m->w.ops + 1 +
 		    rnd_below(&m->rnd, rnd_below(&m->rnd, 4) ? 2000 : 40);
 		if (switch_on(m)) {
-			held = read_all(m);
+			uint8_t *held = read_all(m);
+
 			if (!m->w.cut) {
-				check(m, held);
-				begin_with(m, held);
+				load_check(&m->load, held);
+				load_begin_with(&m->load, held);
 			}
 			free(held);
 			live(m);
 		}
 		power_failure(m);
 	}
-	m->w.cut = false;
-	m->w.cut_at = 0;
-	assert_true(switch_on(m));
-	held = read_all(m);
-	check(m, held);
-	if (volume_close(m->v, false, &e) < 0)
-		fail_msg("close: %s", err_text(&e));
-	m->env.nfaults = 0;
-	mem_data_crash(m->env.data, seed);
-	bucket = env_look(&m->env, &m->p, SIZE);
-	assert_memory_equal(held, bucket, SIZE);
-	assert_true(m->flushes > 0);
-	free(held);
-	free(bucket);
+	end(m);
+	sum = m->rnd ^ m->w.seed ^ (uint64_t)loop_now(m->env.loop);
 	simdisk_free(m->disk);
 	env_fini(&m->env);
 	free(m);
+	return sum;
 }
 
 static void
 test_power_failures(void **state)
 {
-	if (getenv("PAIL_SEED")) {
-		run(first_seed(1));
-		return;
+	const char *cuts = getenv("PAIL_CUTS");
+	uint64_t seed = first_seed(1), n = 0, want = NSEEDS * LIVES;
+
+	if (cuts)
+		want = strtoull(cuts, NULL, 10);
+	else if (getenv("PAIL_SEED"))
+		want = LIVES;
+	for (; n < want; n += LIVES, seed++) {
+		fprintf(stderr, "\rseed %llu ", (unsigned long long)seed);
+		run(seed);
 	}
-	for (uint64_t i = 0; i < NSEEDS; i++)
-		run(1 + i);
+	fprintf(stderr, "\r%llu cuts; PAIL_SEED=N repeats seed N\n",
+	    (unsigned long long)n);
+}
+
+/* The volume and its lease are durable before anything is acknowledged: else what
+ * only the journal has would be refused, or have no volume. */
+static void
+test_a_cut_after_the_first_flush(void **state)
+{
+	uint8_t data[512], got[512];
+	struct err e = ERR_INIT;
+
+	memset(data, 0xa7, sizeof(data));
+	for (uint64_t seed = 1; seed < 20; seed += 2) {
+		struct host *m = host_new(seed);
+
+		m->env.nfaults = 0;
+		m->strict_lease = true;
+		m->p.cache.write_delay_ns = 3600 * NS_PER_S;
+		assert_true(switch_on(m));
+		assert_int_equal(volume_write_wait(
+				     m->load.v, 512, data, sizeof(data), &e), 0);
+		assert_int_equal(volume_flush_wait(m->load.v, &e), 0);
+		m->rnd = seed;
+		power_failure(m);
+		m->w.cut = false;
+		assert_true(switch_on(m));
+		assert_int_equal(volume_read_wait(
+				     m->load.v, 512, got, sizeof(got), &e), 0);
+		assert_memory_equal(got, data, sizeof(got));
+		env_close(m->load.v);
+		simdisk_free(m->disk);
+		env_fini(&m->env);
+		free(m);
+	}
+}
+
+static void
+test_a_seed_repeats(void **state)
+{
+	uint64_t seed = first_seed(2);
+
+	assert_int_equal(run(seed), run(seed));
 }
 
 int
@@ -306,6 +264,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_power_failures),
+	    cmocka_unit_test(test_a_cut_after_the_first_flush),
+	    cmocka_unit_test(test_a_seed_repeats),
 	};
 
 	log_open("test", getenv("PAIL_VERBOSE") ? LOG_LVL_DEBUG : LOG_LVL_ERROR,
