@@ -318,7 +318,7 @@ static int
 refused(const char *who, int rc, const struct err *e)
 {
 	fprintf(stderr, "%s: %s\n", who, err_text(e));
-	if (rc != -EINVAL)
+	if (rc != -EINVAL && rc != -ERANGE)
 		return (int)cli_status_of(rc);
 	fprintf(stderr, "Try 'pail mount --help'.\n");
 	return CLI_USAGE;

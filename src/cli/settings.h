@@ -78,7 +78,7 @@ struct settings {
 void settings_table(struct conf_opt *out, unsigned groups,
     const struct conf_opt *own);
 
-/* Turn options into parameters.  -EINVAL: they make no sense.  The log level is
+/* Turn options into parameters.  -EINVAL, -ERANGE: they make no sense.  The log level is
  * set.  volume.layout.lease, create and survey are the verb's. */
 int settings_apply(struct settings *s, const struct conf *c, struct err *e);
 

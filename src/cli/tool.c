@@ -118,7 +118,7 @@ tool_start(struct tool *t)
 {
 	int rc = settings_apply(&t->set, &t->conf, &t->err);
 
-	if (rc == -EINVAL)
+	if (rc == -EINVAL || rc == -ERANGE)
 		return tool_misuse(t, rc);
 	if (rc == 0)
 		rc = settings_password(&t->set, t->new_password, &t->err);
@@ -142,7 +142,8 @@ tool_url(struct tool *t, struct url *u, const char *text, struct err *e)
 		if (rc < 0)
 			url_fini(u);
 	}
-	return rc == -EINVAL || rc == -EOPNOTSUPP ? tool_misuse(t, rc) : rc;
+	return rc == -EINVAL || rc == -ERANGE || rc == -EOPNOTSUPP ?
+	    tool_misuse(t, rc) : rc;
 }
 
 int

@@ -48,7 +48,7 @@ const char *url_param(const struct url *u, const char *name);
 /*
  * Whether there is such a store, and whether it has the parameters that u has:
  * all that can be said of a URL without touching anything.  -EINVAL,
- * -EOPNOTSUPP.
+ * -ERANGE, -EOPNOTSUPP.
  */
 int url_check(const struct url *u, struct err *e);
 
