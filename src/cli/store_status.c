@@ -14,8 +14,11 @@
 #include "cli/store.h"
 #include "cli/store_ask.h"
 #include "cli/table.h"
+#include "cli/text.h"
 #include "cli/tool.h"
 #include "raw/geom.h"
+
+#define EVENTS_SHOWN 10 /* JSON has more */
 
 static const struct conf_opt own[] = {{NULL}};
 
@@ -131,6 +134,44 @@ add_member(struct table *t, const json_t *m)
 	table_cell(t, path[0] != '\0' ? path : "-");
 }
 
+static void
+add_event(struct table *t, const json_t *ev)
+{
+	const json_t *column = json_object_get(ev, "column");
+	const char *path = text(ev, "path");
+	char when[TEXT_TIME_MAX];
+
+	table_cell(t, text_time(when, (int64_t)number(ev, "time") * NS_PER_S));
+	if (column == NULL)
+		table_cell(t, "all");
+	else if (path[0] != '\0')
+		table_cell(t, path);
+	else
+		table_cellf(t, "column %d", (int)json_integer_value(column));
+	table_cell(t, text(ev, "text"));
+}
+
+/* The last of what has happened to the members, the newest at the end. */
+static int
+print_events(const json_t *s)
+{
+	static const char *const heads[] = {"TIME", "MEMBER", "EVENT", NULL};
+	const json_t *events = json_object_get(s, "events");
+	size_t n = json_array_size(events), i;
+	struct table t;
+	int rc;
+
+	if (n == 0)
+		return 0;
+	printf("\n");
+	table_init(&t, heads);
+	for (i = n > EVENTS_SHOWN ? n - EVENTS_SHOWN : 0; i < n; i++)
+		add_event(&t, json_array_get(events, i));
+	rc = table_print(&t, stdout);
+	table_fini(&t);
+	return rc;
+}
+
 static int
 print_table(const json_t *s)
 {
@@ -147,7 +188,7 @@ print_table(const json_t *s)
 		add_member(&t, m);
 	rc = table_print(&t, stdout);
 	table_fini(&t);
-	return rc;
+	return rc < 0 ? rc : print_events(s);
 }
 
 static int
