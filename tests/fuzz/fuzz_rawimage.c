@@ -30,7 +30,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static struct lab lab;
-static struct simimage *image[2];
+static bool made;
 static struct {
 	uint64_t off;
 	uint32_t len;
@@ -85,10 +85,8 @@ make(void)
 	add_extent(p, &p->roots[0].ext);
 	add_extent(p, &index_page_ref(index_page(p->index, 0))->ext);
 	lab_kill(&lab);
-	for (unsigned c = 0; c < 2; c++) {
-		simdisk_settle(lab.disk[c], SIM_KEEP_ALL);
-		image[c] = simdisk_save(lab.disk[c]);
-	}
+	lab_save(&lab);
+	made = true;
 }
 
 static void
@@ -140,10 +138,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct err e = ERR_INIT;
 	bool both = n > 0 && data[0] & 0x80;
 
-	if (!image[0])
+	if (!made)
 		make();
-	for (unsigned c = 0; c < 2; c++)
-		simdisk_load(lab.disk[c], image[c]);
+	lab_restore(&lab);
 	while (n >= 5) {
 		unsigned at = (data[0] & 0x7f) % nplaces;
 		uint32_t off = get_le16(data + 1) % place[at].len;

@@ -141,8 +141,10 @@ void
 lab_fini(struct lab *lab)
 {
 	must(!lab->pool);
-	for (unsigned c = 0; c < lab->n; c++)
+	for (unsigned c = 0; c < lab->n; c++) {
+		simimage_free(lab->image[c]);
 		simdisk_free(lab->disk[c]);
+	}
 	loop_free(lab->loop);
 }
 
@@ -194,6 +196,32 @@ lab_kill(struct lab *lab)
 {
 	pool_abandon(lab->pool);
 	lab->pool = NULL;
+}
+
+void
+lab_save(struct lab *lab)
+{
+	must(!lab->pool);
+	for (unsigned c = 0; c < lab->n; c++) {
+		simimage_free(lab->image[c]);
+		simdisk_settle(lab->disk[c], SIM_KEEP_ALL);
+		lab->image[c] = simdisk_save(lab->disk[c]);
+	}
+}
+
+void
+lab_restore(struct lab *lab)
+{
+	must(!lab->pool);
+	for (unsigned c = 0; c < lab->n; c++)
+		simdisk_load(lab->disk[c], lab->image[c]);
+}
+
+void
+lab_until(struct lab *lab, const bool *done, const char *what)
+{
+	if (loop_run_until(lab->loop, done) < 0)
+		lab_fail("%s never ends", what);
 }
 
 /* --- keys and bytes ------------------------------------------------------------------ */
@@ -354,8 +382,7 @@ lab_begin(struct lab *lab, enum pool_op kind, const unsigned *key,
 int
 lab_wait(struct lab_op *op)
 {
-	if (loop_run_until(op->lab->loop, &op->done) < 0)
-		lab_fail("a request is never answered");
+	lab_until(op->lab, &op->done, "a request");
 	return op->req.rc;
 }
 
@@ -429,8 +456,7 @@ lab_checkpoint(struct lab *lab)
 
 	w.wait.arg = &w;
 	ckpt_start(lab->pool, &w.wait);
-	if (loop_run_until(lab->loop, &w.done) < 0)
-		lab_fail("a checkpoint never ends");
+	lab_until(lab, &w.done, "a checkpoint");
 	return w.rc;
 }
 
@@ -453,7 +479,7 @@ lab_idle(struct lab *lab, int64_t ns)
 	SIM_PAUSE(true);
 	must(loop_timer_set(lab->loop, &i.timer, loop_now(lab->loop) + ns) == 0);
 	SIM_PAUSE(false);
-	lab_check(loop_run_until(lab->loop, &i.done) == 0);
+	lab_until(lab, &i.done, "an idle time");
 }
 
 /* --- comparing --------------------------------------------------------------------------- */

@@ -41,6 +41,7 @@ struct lab {
 	 * bytes of all. */
 	unsigned quick_from;
 	uint64_t short_by; /* the first device has so many bytes less */
+	struct simimage *image[RAW_MAX_MEMBERS]; /* of lab_save, or NULL */
 };
 
 struct lab_params {
@@ -73,6 +74,13 @@ void lab_must_open(struct lab *lab); /* with all */
 void lab_must_close(struct lab *lab);
 /* As if the process had been killed. */
 void lab_kill(struct lab *lab);
+
+/* What was written is on the disks, flushed or not; lab_restore goes back to
+ * that, as often as is wanted.  The pool is closed or killed. */
+void lab_save(struct lab *lab);
+void lab_restore(struct lab *lab);
+/* Run the loop until that is done: what, if it never is, is said. */
+void lab_until(struct lab *lab, const bool *done, const char *what);
 
 /* --- keys and bytes ---------------------------------------------------------- */
 

@@ -15,7 +15,6 @@
 struct waited {
 	struct pool_change change;
 	struct pool_rebuild_wait rebuild;
-	struct loop_timer timer;
 	bool done;
 	int rc;
 };
@@ -32,8 +31,7 @@ static int
 wait_change(struct lab *lab, struct waited *w, struct err *e)
 {
 	lab_check(!w->done);
-	if (loop_run_until(lab->loop, &w->done) < 0)
-		lab_fail("a change of members never ends");
+	lab_until(lab, &w->done, "a change of members");
 	if (w->change.rc < 0)
 		lab_check(w->change.err.rc < 0 && err_text(&w->change.err)[0]);
 	if (e)
@@ -114,24 +112,8 @@ ml_rebuilt(struct lab *lab)
 	w.rebuild.arg = &w;
 	pool_rebuild_wait(lab->pool, &w.rebuild);
 	lab_check(!w.done);
-	if (loop_run_until(lab->loop, &w.done) < 0)
-		lab_fail("a rebuild never ends");
+	lab_until(lab, &w.done, "a rebuild");
 	return w.rc;
-}
-
-static void
-passed(struct loop_timer *t)
-{
-	container_of(t, struct waited, timer)->done = true;
-}
-
-void
-ml_pass(struct lab *lab, int64_t ns)
-{
-	struct waited w = {.timer.fire = passed};
-
-	must(loop_timer_set(lab->loop, &w.timer, ml_now(lab) + ns) == 0);
-	must(loop_run_until(lab->loop, &w.done) == 0);
 }
 
 int64_t

@@ -28,8 +28,6 @@ int ml_replace(struct lab *lab, unsigned column, struct simdisk *d, bool force,
     struct err *e);
 /* Wait until nothing is rebuilt. */
 int ml_rebuilt(struct lab *lab);
-/* Let virtual time pass. */
-void ml_pass(struct lab *lab, int64_t ns);
 int64_t ml_now(const struct lab *lab);
 
 void ml_status(struct lab *lab, struct pool_status *st);

@@ -38,7 +38,6 @@ static const struct {
 struct world {
 	struct lab lab;
 	struct lab_object model[LAB_NKEYS];
-	struct simimage *image[RAW_MAX_MEMBERS];
 	/* Places on the members, with bytes that matter. */
 	struct place {
 		unsigned column;
@@ -133,24 +132,12 @@ world_init(struct world *w, unsigned pr, uint64_t seed, const char *test)
 	lab_check(w->lab.pool->marked_seq >= NOBJECTS);
 	find_places(w);
 	lab_kill(&w->lab);
-	for (unsigned c = 0; c < w->lab.n; c++) {
-		simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
-		w->image[c] = simdisk_save(w->lab.disk[c]);
-	}
-}
-
-static void
-restore(struct world *w)
-{
-	for (unsigned c = 0; c < w->lab.n; c++)
-		simdisk_load(w->lab.disk[c], w->image[c]);
+	lab_save(&w->lab);
 }
 
 static void
 world_fini(struct world *w)
 {
-	for (unsigned c = 0; c < w->lab.n; c++)
-		simimage_free(w->image[c]);
 	lab_fini(&w->lab);
 	free(w);
 }
@@ -200,8 +187,7 @@ scrub(struct world *w)
 	    scrub_progress, scrub_lost, scrub_done, &s};
 
 	must(scrub_start(w->lab.pool, &ops));
-	if (loop_run_until(w->lab.loop, &s.done) < 0)
-		lab_fail("a scrub never ends");
+	lab_until(&w->lab, &s.done, "a scrub");
 	return s.result;
 }
 
@@ -309,7 +295,7 @@ flipped_open(struct world *w, const struct place *pl)
 	struct err e = ERR_INIT;
 	uint64_t before;
 
-	restore(w);
+	lab_restore(&w->lab);
 	flip(w, pl->column, pl->off + sim_random(&w->lab.w, pl->len),
 	    (unsigned)sim_random(&w->lab.w, 8));
 	before = simdisk_hash(w->lab.disk[pl->column]);
@@ -520,13 +506,13 @@ test_newer_format(void **state)
 	must(w);
 	world_init(w, 1, 6, "newer format");
 	for (unsigned copy = 0; copy < RAW_NCOPIES; copy++) {
-		restore(w);
+		lab_restore(&w->lab);
 		flip(w, 0, raw_copy_offset(copy, 27u << 20) + 8, 1);
 		lab_must_open(&w->lab);
 		lab_compare_all(&w->lab, w->model, "one copy looks newer");
 		lab_must_close(&w->lab);
 	}
-	restore(w);
+	lab_restore(&w->lab);
 	for (unsigned copy = 0; copy < RAW_NCOPIES; copy++)
 		for (unsigned c = 0; c < 2; c++)
 			flip(w, c, raw_copy_offset(copy, 27u << 20) + 8, 1);
@@ -632,7 +618,7 @@ test_scrub_and_checkpoint(void **state)
 		lab_check(lab_put(&lab, i, &o) == 0);
 	lab_check(lab_checkpoint(&lab) == 0);
 	must(scrub_start(lab.pool, &ops));
-	lab_check(loop_run_until(lab.loop, &all.done) == 0);
+	lab_until(&lab, &all.done, "a scrub");
 	lab_check(lab_put(&lab, 3, &o) == 0);
 	simdisk_faults(lab.disk[0])->hang_ops = 1u << RDEV_WRITE;
 	ckpt_start(lab.pool, NULL);
@@ -642,7 +628,7 @@ test_scrub_and_checkpoint(void **state)
 	lab_check(!s.done);
 	simdisk_faults(lab.disk[0])->hang_ops = 0;
 	simdisk_release(lab.disk[0]);
-	lab_check(loop_run_until(lab.loop, &s.done) == 0);
+	lab_until(&lab, &s.done, "a scrub");
 	lab_check(s.result.objects == all.result.objects);
 	lab_check(s.result.bytes == all.result.bytes);
 	lab_must_close(&lab);
@@ -731,19 +717,19 @@ test_scrub_and_pages_that_go(void **state)
 	lab_must_open(&lab);
 	for (unsigned i = 0; i < NLONG; i += AT_ONCE) {
 		long_begin(&lab, op, i, false);
-		lab_check(loop_run_until(lab.loop, &op->done) == 0);
+		lab_until(&lab, &op->done, "a request");
 		lab_check(op->req.rc == 0);
 	}
 	lab_check(lab_checkpoint(&lab) == 0);
 	npages = index_npages(lab.pool->index);
 	lab_check(npages > 20);
 	must(scrub_start(lab.pool, &ops));
-	lab_check(loop_run_until(lab.loop, &all.done) == 0);
+	lab_until(&lab, &all.done, "a scrub");
 	sp.lab = &lab;
 	ops = (struct scrub_ops){
 	    spoiler_progress, scrub_lost, spoiler_done, &sp};
 	must(scrub_start(lab.pool, &ops));
-	lab_check(loop_run_until(lab.loop, &sp.s.done) == 0);
+	lab_until(&lab, &sp.s.done, "a scrub");
 	/* It has happened meanwhile, and the first page had been read. */
 	lab_check(op->done && op->req.rc == 0);
 	lab_check(index_npages(lab.pool->index) < npages);

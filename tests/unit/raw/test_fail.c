@@ -34,7 +34,6 @@ static const struct {
 
 struct world {
 	struct lab lab;
-	struct simimage *image[RAW_MAX_MEMBERS];
 	struct lab_object before[LAB_NKEYS], acked[LAB_NKEYS],
 	    tried[LAB_NKEYS];
 	uint64_t version;
@@ -63,17 +62,12 @@ world_init(struct world *w, unsigned pr, const char *test)
 	lab_check(lab_put(&w->lab, 6, &w->before[6]) == 0);
 	lab_check(lab_sync(&w->lab) == 0);
 	lab_kill(&w->lab);
-	for (unsigned c = 0; c < w->lab.n; c++) {
-		simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
-		w->image[c] = simdisk_save(w->lab.disk[c]);
-	}
+	lab_save(&w->lab);
 }
 
 static void
 world_fini(struct world *w)
 {
-	for (unsigned c = 0; c < w->lab.n; c++)
-		simimage_free(w->image[c]);
 	lab_fini(&w->lab);
 	free(w);
 }
@@ -168,13 +162,6 @@ aftermath(struct world *w, const char *what, unsigned n)
 }
 
 static void
-restore(struct world *w)
-{
-	for (unsigned c = 0; c < w->lab.n; c++)
-		simdisk_load(w->lab.disk[c], w->image[c]);
-}
-
-static void
 test_allocations(void **state)
 {
 	for (unsigned pr = 0; pr < NPROFILES; pr += 2) {
@@ -185,7 +172,7 @@ test_allocations(void **state)
 		must(w);
 		world_init(w, pr, "malloc");
 		while (hit) {
-			restore(w);
+			lab_restore(&w->lab);
 			fault_malloc_arm(++n);
 			session(w);
 			hit = fault_hit();
@@ -225,7 +212,7 @@ fail_requests(unsigned pr, unsigned ops, int error, const char *what)
 	world_init(w, pr, what);
 	f = simdisk_faults(w->lab.disk[0]);
 	while (hit) {
-		restore(w);
+		lab_restore(&w->lab);
 		f->fail_nth = ++n;
 		f->fail_ops = ops;
 		f->fail_error = error;
@@ -275,7 +262,7 @@ test_memory_is_no_fault(void **state)
 	must(w);
 	world_init(w, 2, "memory is no fault");
 	while (hit) {
-		restore(w);
+		lab_restore(&w->lab);
 		lab_must_open(&w->lab);
 		fault_malloc_arm(++n);
 		(void)lab_put(&w->lab, 1, &o);
@@ -337,7 +324,7 @@ test_rebuild_without_memory(void **state)
 		bool hit = true;
 
 		while (hit) {
-			restore(w);
+			lab_restore(&w->lab);
 			simdisk_load(w->lab.disk[c], blank);
 			hit = rebuild_once(w, c, ++n);
 		}
@@ -380,7 +367,7 @@ test_scrub_without_memory(void **state)
 
 	must(w);
 	world_init(w, 2, "scrub without memory");
-	restore(w);
+	lab_restore(&w->lab);
 	lab_must_open(&w->lab);
 	while (hit) {
 		bool done = false;
@@ -391,7 +378,7 @@ test_scrub_without_memory(void **state)
 		fault_malloc_arm(n);
 		s = scrub_start(w->lab.pool, &ops);
 		if (s)
-			lab_check(loop_run_until(w->lab.loop, &done) == 0);
+			lab_until(&w->lab, &done, "a scrub");
 		hit = n == 0 || fault_hit();
 		fault_malloc_arm(0);
 		if (n++ == 0)

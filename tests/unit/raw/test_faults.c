@@ -44,7 +44,7 @@ heal(unsigned c, const char *where)
 
 	*simdisk_faults(lab.disk[c]) = (struct simdisk_faults){0};
 	simdisk_release(lab.disk[c]);
-	ml_pass(&lab, 10 * NS_PER_MS);
+	lab_idle(&lab, 10 * NS_PER_MS);
 	if (ml_state(&lab, c) != RAW_MEMBER_ONLINE &&
 	    ml_online(&lab, lab.disk[c], false, &e) < 0)
 		lab_fail("%s: online: %s", where, err_text(&e));
@@ -96,7 +96,7 @@ hangs(unsigned k, unsigned m, unsigned ops, const char *what)
 	simdisk_faults(lab.disk[c])->hang_ops = ops;
 	read = longest_get();
 	lab_check(read <= FLIGHT_SUSPECT_NS);
-	ml_pass(&lab, FLIGHT_SUSPECT_NS);
+	lab_idle(&lab, FLIGHT_SUSPECT_NS);
 	again = longest_get();
 	ml_status(&lab, &st);
 	if (ops & READS) {
@@ -113,7 +113,7 @@ hangs(unsigned k, unsigned m, unsigned ops, const char *what)
 	}
 	lab_check(ops == READS || timed_put(4) < 100 * NS_PER_MS);
 	lab_compare_all(&lab, model, what);
-	ml_pass(&lab, FLIGHT_TIMEOUT_NS);
+	lab_idle(&lab, FLIGHT_TIMEOUT_NS);
 	lab_check(ml_state(&lab, c) == RAW_MEMBER_FAULTED);
 	/* It has not answered: it cannot come back. */
 	lab_check(ml_online(&lab, lab.disk[c], false, NULL) ==
@@ -169,7 +169,7 @@ test_hangs_replaced(void **state)
 	simdisk_faults(lab.disk[0])->hang_ops = 0;
 	simdisk_release(lab.disk[0]);
 	simdisk_release(old);
-	ml_pass(&lab, NS_PER_S);
+	lab_idle(&lab, NS_PER_S);
 	simdisk_free(old);
 	lab_fini(&lab);
 }
@@ -206,14 +206,14 @@ test_slow(void **state)
 	began = ml_now(&lab);
 	while (ml_now(&lab) - began < 15 * NS_PER_S) {
 		longest_get();
-		ml_pass(&lab, 500 * NS_PER_MS);
+		lab_idle(&lab, 500 * NS_PER_MS);
 	}
 	simdisk_faults(lab.disk[2])->slow_ns = 300 * NS_PER_MS;
 	lab_check(longest_get() < 50 * NS_PER_MS);
 	began = ml_now(&lab);
 	while (ml_now(&lab) - began < 90 * NS_PER_S) {
 		lab_check(longest_get() < 50 * NS_PER_MS);
-		ml_pass(&lab, 500 * NS_PER_MS);
+		lab_idle(&lab, 500 * NS_PER_MS);
 	}
 	ml_status(&lab, &st);
 	lab_check(st.member[2].slow && !st.member[2].suspect);
@@ -228,7 +228,7 @@ test_slow(void **state)
 	began = ml_now(&lab);
 	while (ml_now(&lab) - began < 30 * NS_PER_S) {
 		longest_get();
-		ml_pass(&lab, 500 * NS_PER_MS);
+		lab_idle(&lab, 500 * NS_PER_MS);
 	}
 	ml_status(&lab, &st);
 	lab_check(!st.member[2].slow);
@@ -358,7 +358,7 @@ test_discard(void **state)
 			memset(&model[i], 0, sizeof(model[i]));
 		}
 		lab_check(lab_sync(&lab) == 0);
-		ml_pass(&lab, 10 * NS_PER_S);
+		lab_idle(&lab, 10 * NS_PER_S);
 		lab_compare_all(&lab, model, "discarded");
 	}
 	ml_status(&lab, &st);
@@ -370,9 +370,9 @@ test_discard(void **state)
 	}
 	lab_check_space(&lab, model);
 	/* Nothing was freed: nothing is discarded again. */
-	ml_pass(&lab, 10 * NS_PER_S);
+	lab_idle(&lab, 10 * NS_PER_S);
 	before = simdisk_discarded(lab.disk[0]);
-	ml_pass(&lab, 60 * NS_PER_S);
+	lab_idle(&lab, 60 * NS_PER_S);
 	lab_check(simdisk_discarded(lab.disk[0]) == before);
 	lab_kill(&lab);
 	for (unsigned c = 0; c < lab.n; c++)
@@ -467,7 +467,6 @@ strike(unsigned c, enum fault fault, unsigned nth)
 static void
 removals(unsigned k, unsigned m, unsigned n_short)
 {
-	struct simimage *image[RAW_MAX_MEMBERS];
 	struct lab_object first[LAB_NKEYS];
 	unsigned ops = 0, out = 0, checked = 0;
 	unsigned each = lab_env("PAIL_LONG", 0) ? 12 : n_short;
@@ -478,8 +477,7 @@ removals(unsigned k, unsigned m, unsigned n_short)
 	lab_check(lab_delete(&lab, 9) == 0);
 	lab_must_close(&lab);
 	memcpy(first, model, sizeof(model));
-	for (unsigned c = 0; c < lab.n; c++)
-		image[c] = simdisk_save(lab.disk[c]);
+	lab_save(&lab);
 	for (unsigned kind = 0; kind < NKINDS; kind++)
 		for (unsigned fault = 0; fault < NFAULTS; fault++)
 			for (unsigned nth = 0; nth < each; nth++) {
@@ -488,8 +486,7 @@ removals(unsigned k, unsigned m, unsigned n_short)
 
 				lab_reproduce("%u+%u kind %u fault %u nth %u",
 				    k, m, kind, fault, nth);
-				for (unsigned i = 0; i < lab.n; i++)
-					simdisk_load(lab.disk[i], image[i]);
+				lab_restore(&lab);
 				memcpy(model, first, sizeof(model));
 				lab_must_open(&lab);
 				ml_write_some(&lab, model, 2);
@@ -521,8 +518,6 @@ removals(unsigned k, unsigned m, unsigned n_short)
 	print_message("%u+%u: %u removals, %u members put out, %u rebuilt and "
 		      "checked; an operation took at most %lld ms\n",
 	    k, m, ops, out, checked, (long long)(most / NS_PER_MS));
-	for (unsigned c = 0; c < lab.n; c++)
-		simimage_free(image[c]);
 	lab_fini(&lab);
 }
 

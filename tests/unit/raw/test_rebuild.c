@@ -31,7 +31,7 @@ struct scene {
 	unsigned column; /* it was offline */
 	bool replace;
 	struct simdisk *spare;
-	struct simimage *image[RAW_MAX_MEMBERS], *spare_image;
+	struct simimage *spare_image;
 };
 
 static void
@@ -51,16 +51,14 @@ scene_make(struct scene *sc, unsigned k, unsigned m, bool replace)
 	ml_write_some(&lab, model, 60);
 	lab_must_close(&lab);
 	memcpy(start_model, model, sizeof(model));
-	for (unsigned c = 0; c < lab.n; c++)
-		sc->image[c] = simdisk_save(lab.disk[c]);
+	lab_save(&lab);
 	sc->spare_image = simdisk_save(sc->spare);
 }
 
 static void
 scene_reset(struct scene *sc)
 {
-	for (unsigned c = 0; c < lab.n; c++)
-		simdisk_load(lab.disk[c], sc->image[c]);
+	lab_restore(&lab);
 	simdisk_load(sc->spare, sc->spare_image);
 	memcpy(model, start_model, sizeof(model));
 }
@@ -68,8 +66,6 @@ scene_reset(struct scene *sc)
 static void
 scene_free(struct scene *sc)
 {
-	for (unsigned c = 0; c < lab.n; c++)
-		simimage_free(sc->image[c]);
 	simimage_free(sc->spare_image);
 	simdisk_free(sc->spare);
 	lab_fini(&lab);
@@ -117,7 +113,7 @@ go_on(struct scene *sc, unsigned percent, bool writes)
 			ml_write_some(&lab, model, 1);
 		if (n % 64 == 63)
 			lab_check(lab_checkpoint(&lab) == 0);
-		ml_pass(&lab, NS_PER_MS / 2);
+		lab_idle(&lab, NS_PER_MS / 2);
 	}
 }
 
@@ -286,7 +282,7 @@ test_replaced_under_it(void **state)
 	/* It is in use: one extent at a time. */
 	lab.pool->asked_ns = ml_now(&lab) + NS_PER_S;
 	lab_check(ml_online(&lab, lab.disk[1], false, &e) == 0);
-	ml_pass(&lab, NS_PER_S / 2);
+	lab_idle(&lab, NS_PER_S / 2);
 	for (unsigned i = 0; i < 16; i++) {
 		big.version++;
 		lab_check(lab_put(&lab, 0, &big) == 0);

@@ -10,9 +10,9 @@
  * Which object a new one is does not matter, so the first to be named is always
  * object 0, then 1, then 2.
  *
- * PAIL_LONG=1: all of it (up to five minutes); else all sequences of up to
- * two requests and some of the others.  PAIL_DEPTH, PAIL_PROFILE, PAIL_FIRST
- * (a sequence, as printed).
+ * PAIL_LONG=1: all of it (hours); else all sequences of up to two requests and
+ * some of the others.  PAIL_DEPTH, PAIL_PROFILE, PAIL_FIRST (a sequence, as
+ * printed), PAIL_BEGIN (only what begins so; to divide a long run).
  */
 #include <setjmp.h>
 #include <errno.h>
@@ -35,10 +35,10 @@ static const struct {
 
 enum what { PUT0, PUT1, PUT2, BATCH, DEL0, DEL1, SYNC, CKPT, NWHAT };
 #define MAXDEPTH 4
+static const char names[] = "012Bxysc";
 
 struct walk {
 	struct lab lab;
-	struct simimage *base[RAW_MAX_MEMBERS];
 	struct lab_object model[LAB_NKEYS];
 	uint64_t version;
 	unsigned pr, depth;
@@ -50,7 +50,6 @@ struct walk {
 static void
 name_of(const struct walk *w, unsigned n, char out[2 * MAXDEPTH + 1])
 {
-	static const char names[NWHAT] = {'0', '1', '2', 'B', 'x', 'y', 's', 'c'};
 	size_t at = 0;
 
 	for (unsigned i = 0; i < n; i++)
@@ -121,8 +120,7 @@ run(struct walk *w, unsigned n)
 	c->skip = w->skip;
 	w->version = 10;
 	w->lab.w.seed = 1;
-	for (unsigned i = 0; i < w->lab.n; i++)
-		simdisk_load(w->lab.disk[i], w->base[i]);
+	lab_restore(&w->lab);
 	lab_must_open(&w->lab);
 	crash_begin(c, &w->lab, w->model);
 	for (unsigned i = 0; i < n; i++) {
@@ -178,10 +176,13 @@ static void
 extend(struct walk *w, unsigned n)
 {
 	bool all = lab_env("PAIL_LONG", 0);
+	const char *begin = getenv("PAIL_BEGIN");
 
+	begin = begin ? begin : "";
 	for (unsigned what = 0; what < NWHAT && n < w->depth; what++) {
 		w->seq[n] = what;
-		if (!canonical(w, n + 1))
+		if (!canonical(w, n + 1) ||
+		    (n < strlen(begin) && names[what] != begin[n]))
 			continue;
 		w->skip = all ? 0 : n < 2 ? 20 * w->lab.n : 60 * w->lab.n;
 		if (all || n < 2 || sim_random(&w->lab.w, n < 3 ? 12 : 80) == 0)
@@ -195,7 +196,6 @@ extend(struct walk *w, unsigned n)
 static void
 one(struct walk *w, const char *name)
 {
-	static const char names[] = "012Bxysc";
 	unsigned n = 0;
 
 	for (; name[n] && n < MAXDEPTH; n++) {
@@ -227,8 +227,7 @@ walk_over(unsigned pr, bool with_object)
 		lab_check(lab_put(&w->lab, 0, &w->model[0]) == 0);
 	}
 	lab_must_close(&w->lab);
-	for (unsigned i = 0; i < w->lab.n; i++)
-		w->base[i] = simdisk_save(w->lab.disk[i]);
+	lab_save(&w->lab);
 	if (first && *first)
 		one(w, first);
 	else
@@ -239,8 +238,6 @@ walk_over(unsigned pr, bool with_object)
 	    with_object ? "one object" : "empty",
 	    (unsigned long long)w->sequences, (unsigned long long)w->states,
 	    (unsigned long long)w->openings);
-	for (unsigned i = 0; i < w->lab.n; i++)
-		simimage_free(w->base[i]);
 	lab_fini(&w->lab);
 	free(w);
 }
