@@ -6,10 +6,10 @@
  * larger than memory and is cached above.  A file system that has no O_DIRECT
  * (tmpfs) is used without; fdatasync makes it durable all the same.
  *
- * Transfers wait until the loop has done what it had to do in this turn; then
- * those that go on where another one ends are sent as one.  With erasure coding
- * each object is a small piece on every member, and objects that are written
- * together lie side by side.
+ * Transfers wait until the loop has done what it had to do in this turn, or
+ * until they are enough for one of MERGE_MAX; then those that go on where
+ * another one ends are sent as one.  With erasure coding each object is a small
+ * piece on every member, and objects that are written together lie side by side.
  *
  * Whoever opens a device for writing has it alone, by flock; of a block device
  * O_EXCL also keeps mounted file systems out.  Readers share the lock.
@@ -33,12 +33,15 @@
 
 #define MERGE_MAX (256u << 10) /* bytes of one transfer made of several */
 #define MERGE_IOV 128u
+#define PLUG_MAX 16u /* transfers that wait for others to join them */
 
 struct file_dev {
 	struct rdev dev;
 	struct fileio *io;
 	int fd;
 	struct list plug; /* of file_req: transfers of this turn */
+	uint64_t plugged; /* bytes of them */
+	unsigned nplugged;
 	struct loop_task unplug;
 };
 
@@ -135,17 +138,12 @@ static struct file_req *
 find_next(struct file_dev *fd, const struct rdev_req *first, uint64_t end,
     uint64_t room_bytes, unsigned room_iov)
 {
-	unsigned looked = 0;
-
 	list_for_each(l, &fd->plug) {
 		struct file_req *f = list_entry(l, struct file_req, link);
 
 		if (f->req->op == first->op && f->req->off == end &&
 		    f->req->len <= room_bytes && f->req->niov <= room_iov)
 			return f;
-		/* What belongs together comes close together. */
-		if (++looked == 16)
-			break;
 	}
 	return NULL;
 }
@@ -205,15 +203,21 @@ send_run(struct file_dev *fd, struct file_req *f)
 }
 
 static void
-unplug(struct loop_task *t)
+send_plug(struct file_dev *fd)
 {
-	struct file_dev *fd = container_of(t, struct file_dev, unplug);
-
+	fd->plugged = 0;
+	fd->nplugged = 0;
 	while (!list_empty(&fd->plug)) {
 		struct list *l = list_pop_front(&fd->plug);
 
 		send_run(fd, list_entry(l, struct file_req, link));
 	}
+}
+
+static void
+unplug(struct loop_task *t)
+{
+	send_plug(container_of(t, struct file_dev, unplug));
 }
 
 /* --- the device ------------------------------------------------------------ */
@@ -242,7 +246,11 @@ file_submit(struct rdev *d, struct rdev_req *r)
 		return;
 	}
 	list_push_back(&fd->plug, &f->link);
-	loop_defer(d->loop, &fd->unplug);
+	fd->plugged += r->len;
+	if (++fd->nplugged >= PLUG_MAX || fd->plugged >= MERGE_MAX)
+		send_plug(fd);
+	else
+		loop_defer(d->loop, &fd->unplug);
 }
 
 static void
