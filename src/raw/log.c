@@ -41,7 +41,12 @@
 #define UNFLUSHED_MAX (128u << 20)
 #define MARK_DELAY (100 * NS_PER_MS)
 
+/* So much data makes a batch, if none is under way: while it is written the
+ * next one is encoded. */
+#define BATCH_ENOUGH (2u << 20)
+
 static void flush_start(struct pool *p);
+static void try_send(struct pool *p);
 
 /* --- the open batch -------------------------------------------------------- */
 
@@ -100,6 +105,8 @@ log_add(struct pool *p, struct pool_write *w)
 	b->nitems += w->nitems;
 	b->bytes += w->bytes;
 	list_push_back(&b->writes, &w->link);
+	if (b->bytes >= BATCH_ENOUGH)
+		try_send(p);
 	log_kick(p);
 	return 0;
 }
@@ -113,10 +120,10 @@ ring_used(const struct pool *p)
 /* --- applying ------------------------------------------------------------- */
 
 static void
-batch_fail(struct pool *p, struct batch *b, int rc)
+answer(struct pool *p, struct list *writes, int rc)
 {
-	while (!list_empty(&b->writes)) {
-		struct list *l = list_pop_front(&b->writes);
+	while (!list_empty(writes)) {
+		struct list *l = list_pop_front(writes);
 
 		write_finish(p, list_entry(l, struct pool_write, link), rc);
 	}
@@ -128,6 +135,7 @@ batch_apply(struct pool *p)
 {
 	struct batch *b = &p->flying;
 	struct err e = ERR_INIT;
+	struct list done;
 	int rc = 0;
 
 	list_for_each(l, &b->writes) {
@@ -155,7 +163,11 @@ batch_apply(struct pool *p)
 	p->batch_flying = false;
 	strbuf_clear(&b->items);
 	b->nitems = 0;
-	batch_fail(p, b, rc);
+	list_init(&done);
+	list_splice_back(&done, &b->writes);
+	/* Those who are answered will write more: that is the batch after. */
+	try_send(p);
+	answer(p, &done, rc);
 	write_retry(p); /* a PUT if absent knows now */
 	log_kick(p);
 }
@@ -329,11 +341,28 @@ drop_open(struct pool *p)
 	}
 }
 
+/* Send the open batch, if there is one and it may. */
+static void
+try_send(struct pool *p)
+{
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (p->read_only || p->open.nitems == 0 || !may_send(p))
+		return;
+	rc = record_send(p);
+	if (rc == 0)
+		return;
+	err_errno(&e, rc, "no memory for a log record");
+	pool_stop_writes(p, &e);
+	log_kick(p);
+}
+
 static void
 kick_run(struct loop_task *t)
 {
 	struct pool *p = container_of(t, struct pool, kick);
-	int rc;
+	uint64_t seq = p->next_seq;
 
 	if (p->frozen && log_quiet(p))
 		ckpt_frozen(p);
@@ -341,19 +370,9 @@ kick_run(struct loop_task *t)
 		drop_open(p);
 		return;
 	}
-	if (p->open.nitems > 0 && may_send(p)) {
-		rc = record_send(p);
-		if (rc < 0) {
-			struct err e = ERR_INIT;
-
-			err_errno(&e, rc, "no memory for a log record");
-			pool_stop_writes(p, &e);
-			log_kick(p);
-			return;
-		}
-		/* There is room in the next record. */
-		write_retry(p);
-	}
+	try_send(p);
+	if (p->next_seq != seq)
+		write_retry(p); /* there is room in the next record */
 	if (p->record_pending == 0)
 		batch_check(p);
 }
