@@ -17,6 +17,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,19 @@
 
 /* --- the mount point ------------------------------------------------------- */
 
+/* A mount of ours that nobody serves any more says so at once; the kernel has
+ * no answer of its own to this question. */
+static bool
+is_dead(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOTCONN || errno == ECONNABORTED;
+	close(fd);
+	return false;
+}
+
 static int
 is_free(const char *dir, struct err *e)
 {
@@ -45,7 +59,12 @@ is_free(const char *dir, struct err *e)
 		return rc;
 	const struct mount_point *p = mounts_at(&m, dir);
 
-	if (p != NULL && strcmp(p->type, MOUNTS_TYPE) == 0)
+	if (p != NULL && strcmp(p->type, MOUNTS_TYPE) == 0 && is_dead(dir))
+		rc = err_set(e, -EBUSY,
+		    "%s: %s was mounted there, and the process behind it is "
+		    "gone: 'pail unmount %s', then mount again", dir,
+		    p->source, dir);
+	else if (p != NULL && strcmp(p->type, MOUNTS_TYPE) == 0)
 		rc = err_set(e, -EBUSY,
 		    "%s: %s is mounted there already ('pail unmount %s' ends "
 		    "that)", dir, p->source, dir);
@@ -104,6 +123,20 @@ check_dir(const char *given, char **out, struct err *e)
 	}
 	free(dir);
 	return rc;
+}
+
+/* Better now, while somebody reads what is wrong. */
+static int
+check_log_file(const char *path, struct err *e)
+{
+	if (path == NULL)
+		return 0;
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		return err_errno(e, -errno, "--log-file %s", path);
+	close(fd);
+	return 0;
 }
 
 /* --- the process that serves --------------------------------------------------- */
@@ -236,6 +269,8 @@ begin(struct child *c, char **dir, struct err *e)
 		return *dir != NULL ? 0 : err_errno(e, -ENOMEM, "mount");
 	}
 	rc = check_dir(j->dir, dir, e);
+	if (rc == 0)
+		rc = check_log_file(j->log_file, e);
 	if (rc < 0)
 		return rc;
 	j->serve.fuse.dir = *dir;

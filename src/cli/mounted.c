@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,16 @@
 #define LOOK_EVERY_MS 200
 
 /* --- finding ------------------------------------------------------------- */
+
+static int
+not_there(const char *dir, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(dir, &st) < 0)
+		return err_errno(e, -errno, "%s", dir);
+	return err_set(e, -ENOENT, "%s: no volume is mounted there", dir);
+}
 
 /* The mount at dir if it is ours; else NULL. */
 static const struct mount_point *
@@ -65,8 +76,7 @@ mounted_find(struct mounted *m, const char *path, struct err *e)
 			*slash = '/';
 		}
 		if (m->point == NULL) {
-			rc = err_set(e, -ENOENT,
-			    "%s: no volume is mounted there", m->dir);
+			rc = not_there(m->dir, e);
 			goto fail;
 		}
 		*slash = '\0';
