@@ -13,7 +13,7 @@ FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_credfile tests/fuzz/fuzz_journal \
 	tests/fuzz/fuzz_ledger tests/fuzz/fuzz_rawformat
 if CMOCKA
-FUZZ_TARGETS += tests/fuzz/fuzz_rawimage
+FUZZ_TARGETS += tests/fuzz/fuzz_rawimage tests/fuzz/fuzz_journalimage
 endif
 
 if FUZZERS
@@ -91,3 +91,10 @@ tests_fuzz_fuzz_rawimage_SOURCES = tests/fuzz/fuzz_rawimage.c $(RAWLAB) \
 tests_fuzz_fuzz_rawimage_CPPFLAGS = $(UNIT_CPPFLAGS) -DRAW_RECORD_MAX=32768u
 tests_fuzz_fuzz_rawimage_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK) $(RAWLAB_WRAP)
 tests_fuzz_fuzz_rawimage_LDADD = $(UNIT_LIBS)
+
+# A whole journal on a simulated disk.
+tests_fuzz_fuzz_journalimage_SOURCES = tests/fuzz/fuzz_journalimage.c \
+	tests/lib/simdisk.c tests/lib/simdisk.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_journalimage_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_fuzz_fuzz_journalimage_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_journalimage_LDADD = $(UNIT_LIBS)
