@@ -63,6 +63,10 @@ enum stat_kind {
 	    "writes into a block that was dirty already") \
 	X(CACHE_MERGES, "cache_merges", COUNTER, COUNT, \
 	    "uploads that had to fetch the rest of the block") \
+	X(CACHE_SPILLS, "cache_spills", COUNTER, COUNT, \
+	    "dirty blocks dropped from memory, being in the journal") \
+	X(CACHE_REREADS, "cache_rereads", COUNTER, COUNT, \
+	    "reads of such blocks from the journal") \
 	X(CACHE_FLUSHES, "cache_flushes", COUNTER, COUNT, \
 	    "flush barriers completed") \
 	X(CACHE_THROTTLED_NS, "cache_throttled_ns", COUNTER, NS, \

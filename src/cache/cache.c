@@ -185,7 +185,7 @@ cache_open(struct layout *l, struct loop *loop, const struct cache_params *p,
     struct stat_set *stats, struct cache **out, struct err *e)
 {
 	struct cache *c = calloc(1, sizeof(*c));
-	uint32_t nslots;
+	uint32_t n, nslots;
 	int rc;
 
 	if (!c)
@@ -195,13 +195,12 @@ cache_open(struct layout *l, struct loop *loop, const struct cache_params *p,
 	c->loop = loop;
 	c->stats = stats;
 	set_limits(c, p);
-	c->entries_max = count_entries(c);
-	c->entries_spare = c->entries_max / 4;
-	if (c->entries_spare > SPARE_MAX)
-		c->entries_spare = SPARE_MAX;
+	n = count_entries(c);
+	c->entries_spare = n / 4 < SPARE_MAX ? n / 4 : SPARE_MAX;
 	/* An entry may have a slot while it is read into another, or while an
 	 * older one is being sent. */
-	nslots = c->entries_max + c->entries_spare + c->params.uploads;
+	nslots = n + c->entries_spare + c->params.uploads;
+	c->entries_max = spill_count_entries(c, n);
 	list_init(&c->fetches);
 	list_init(&c->flushes);
 	list_init(&c->synced);
@@ -225,6 +224,9 @@ cache_open(struct layout *l, struct loop *loop, const struct cache_params *p,
 	rc = wb_open(c, e);
 	if (rc < 0)
 		goto fail;
+	rc = spill_open(c, e);
+	if (rc < 0)
+		goto fail;
 	rc = jnl_open(c, e);
 	if (rc < 0)
 		goto fail;
@@ -232,6 +234,7 @@ cache_open(struct layout *l, struct loop *loop, const struct cache_params *p,
 	return 0;
 fail:
 	jnl_fini(c);
+	spill_fini(c);
 	wb_fini(c);
 	evict_fini(c);
 	entry_fini(c);
@@ -262,6 +265,7 @@ cache_get_status(const struct cache *c, struct cache_status *s)
 
 	memset(s, 0, sizeof(*s));
 	s->dirty_bytes = c->dirty_pages * ARENA_PAGE;
+	s->spilled_bytes = c->spilled_pages * ARENA_PAGE;
 	s->memory_bytes = entry_memory(c);
 	for (int i = 0; i < NQUEUE; i++)
 		s->clean_bytes += c->qpages[i] * ARENA_PAGE;
@@ -334,7 +338,7 @@ void
 cache_check_drained(struct cache *c)
 {
 	if (!c->closing || c->nfetches || c->nsending || c->nerase_sent ||
-	    c->syncing)
+	    c->syncing || c->spill_flushing)
 		return;
 	c->bye.run = bye;
 	loop_defer(c->loop, &c->bye);
@@ -350,6 +354,7 @@ drop_all(struct cache *c)
 			continue;
 		must(e->nfetch == 0 && list_empty(&e->waiters));
 		slot_unref(e->slot);
+		spill_forget(c, e);
 	}
 }
 
@@ -372,6 +377,7 @@ cache_free(struct cache *c)
 	loop_timer_cancel(&c->pace_timer);
 	jnl_fini(c);
 	drop_all(c);
+	spill_fini(c);
 	fetch_fini(c);
 	wb_fini(c);
 	ranges_fini(&c->erases);

@@ -84,9 +84,11 @@ struct cache_req {
 void cache_submit(struct cache *c, struct cache_req *r);
 void cache_req_fini(struct cache_req *r); /* drops buf */
 
+/* With a journal dirty data that it has flushed may leave memory: dirty_max is
+ * for what is in memory, and the journal's size bounds all of it. */
 struct cache_params {
 	uint64_t size;	    /* bytes of block data in memory; 0: 256 MiB */
-	uint64_t dirty_max; /* bytes; 0: three quarters of size */
+	uint64_t dirty_max; /* bytes of it; 0: three quarters of size */
 	int64_t write_delay_ns; /* a dirty block may wait so long for more */
 	unsigned uploads;   /* at once; 0: 64 */
 	unsigned readahead; /* bytes ahead at most, per stream; 0: adaptive
@@ -105,6 +107,7 @@ int cache_open(struct layout *l, struct loop *loop,
 
 struct cache_status {
 	uint64_t dirty_bytes, clean_bytes, memory_bytes;
+	uint64_t spilled_bytes; /* of the dirty ones: in the journal only */
 	uint64_t dirty_blocks, uploading_blocks;
 	int64_t oldest_dirty_ns; /* age; 0: nothing is dirty */
 	uint64_t upload_bytes_per_s; /* when it was last measured; 0: never */

@@ -104,7 +104,7 @@ entry_find(struct cache *c, uint64_t block)
 uint64_t
 entry_memory(const struct cache *c)
 {
-	return arena_bytes(&c->arena) +
+	return arena_bytes(&c->arena) + c->runs_bytes +
 	    (uint64_t)c->entries_ever * c->entry_stride;
 }
 
@@ -133,6 +133,7 @@ entry_new(struct cache *c, uint64_t block, bool urgent)
 	e->last_end = UINT32_MAX;
 	list_init(&e->qlink);
 	list_init(&e->wlink);
+	list_init(&e->slink);
 	list_init(&e->fetches);
 	list_init(&e->waiters);
 	e->hnext = *head;

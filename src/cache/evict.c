@@ -164,6 +164,12 @@ evict_one(struct cache *c)
 }
 
 bool
+evict_memory(struct cache *c)
+{
+	return evict_one(c) || spill_one(c);
+}
+
+bool
 evict_room(struct cache *c, uint64_t npages)
 {
 	/* A whole block takes a warm slot, which is paid for already. */
@@ -176,7 +182,7 @@ evict_room(struct cache *c, uint64_t npages)
 			return true;
 		if (!whole && arena_trim(&c->arena))
 			continue;
-		if (!evict_one(c) && !arena_trim(&c->arena))
+		if (!evict_memory(c) && !arena_trim(&c->arena))
 			return false;
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fetch.c: reads of the layout, for readers, for read-ahead, for uploads of
- * blocks that are valid in part.
+ * blocks that are valid in part; and of the journal, for what is in it only
+ * (spill.c), which goes over what the store has.
  *
  * Each fetch reads into a slot of its own.  When it arrives it is merged
  * under what is valid by then (M3): the entry takes the slot over where that
@@ -33,7 +34,32 @@ fetch_submit(struct fetch *f)
 	f->lr.len = (f->to - f->from) * SECTOR;
 	f->lr.data = &f->slot->buf;
 	f->lr.data_off = f->lr.off;
+	f->asking_store = true;
 	layout_submit(c->layout, &f->lr);
+}
+
+static void fetch_back_done(struct journal_read *jr);
+
+/* What the store has of it is here: over that goes what the journal has. */
+static void
+fetch_back(struct fetch *f)
+{
+	struct cache *c = f->c;
+	uint8_t *data = f->slot->buf.data + (size_t)f->from * SECTOR;
+
+	if (!f->store || f->lr.was_zero)
+		memset(data, 0, (size_t)(f->to - f->from) * SECTOR);
+	else
+		spill_clear(c, f);
+	f->lr.was_zero = false;
+	f->back.urgent = !f->fill;
+	f->back.done = fetch_back_done;
+	if (f->back.n > 0) {
+		stat_inc(c->stats, STAT_CACHE_REREADS);
+		journal_read(c->journal, &f->back);
+	} else {
+		loop_defer(c->loop, &f->task);
+	}
 }
 
 /* Copy those sectors of [first, end) that are (are not) valid from one slot,
@@ -87,6 +113,7 @@ fetch_merge(struct fetch *f)
 		copy_sectors(e, old, f->slot, f->from, f->to, false);
 	}
 	entry_set_valid(c, e, f->from, f->to);
+	spill_arrived(c, e);
 }
 
 /* Everybody who waits for e looks again. */
@@ -140,6 +167,8 @@ fetch_end(struct fetch *f)
 {
 	struct cache *c = f->c;
 
+	free(f->back.piece);
+	f->back.piece = NULL;
 	list_del(&f->all);
 	c->nfetches--;
 	slot_unref(f->slot);
@@ -149,17 +178,12 @@ fetch_end(struct fetch *f)
 }
 
 static void
-fetch_done(struct layout_req *lr)
+fetch_over(struct fetch *f)
 {
-	struct fetch *f = container_of(lr, struct fetch, lr);
 	struct cache *c = f->c;
 	struct entry *e = f->e;
-	int rc = lr->rc;
+	int rc = f->lr.rc;
 
-	if (rc < 0 && rc != -ECANCELED) {
-		if (fetch_try_again(f))
-			return;
-	}
 	list_del(&f->link);
 	if (f->ahead)
 		c->nahead--;
@@ -171,11 +195,47 @@ fetch_done(struct layout_req *lr)
 	wake_waiters(c, e, rc < 0 && !f->canceled ? f : NULL);
 	e->hold--;
 	if (f->fill)
-		wb_filled(c, e, rc, &lr->err);
+		wb_filled(c, e, rc, &f->lr.err);
 	else if (e->nfetch == 0)
 		wb_unblock(c, e);
 	entry_idle(c, e);
 	fetch_end(f);
+}
+
+static void
+fetch_done(struct layout_req *lr)
+{
+	struct fetch *f = container_of(lr, struct fetch, lr);
+
+	f->asking_store = false;
+	if (lr->rc < 0 && lr->rc != -ECANCELED && fetch_try_again(f))
+		return;
+	if (lr->rc == 0 && f->mixed)
+		fetch_back(f);
+	else
+		fetch_over(f);
+}
+
+static void
+fetch_back_done(struct journal_read *jr)
+{
+	struct fetch *f = container_of(jr, struct fetch, back);
+
+	f->lr.rc = jr->rc;
+	if (jr->rc < 0) {
+		err_copy(&f->lr.err, &jr->err);
+		if (jr->rc != -ENOMEM) {
+			spill_lost(f->c, f->e, &jr->err);
+			f->lr.rc = -EIO; /* it stays so */
+		}
+	}
+	fetch_over(f);
+}
+
+static void
+fetch_back_zeros(struct loop_task *t)
+{
+	fetch_over(container_of(t, struct fetch, task));
 }
 
 static struct fetch *
@@ -192,6 +252,7 @@ fetch_alloc(struct cache *c)
 		f->c = c;
 		f->lr.done = fetch_done;
 		f->retry.fire = fetch_retry;
+		f->task.run = fetch_back_zeros;
 	}
 	f->canceled = false;
 	f->ntries = 0;
@@ -227,14 +288,54 @@ trim(struct entry *e, unsigned *from, unsigned *to)
 }
 
 static struct slot *
-fetch_slot(struct cache *c, uint32_t npages)
+fetch_slot(struct cache *c, bool whole)
 {
 	struct slot *s;
 
-	while (!(s = arena_get(&c->arena, npages == c->npages)))
-		if (!evict_one(c))
+	while (!(s = arena_get(&c->arena, whole)))
+		if (!evict_memory(c))
 			return NULL;
 	return s;
+}
+
+/* Room, a slot and a struct; NULL: *rc says why not. */
+static struct fetch *
+fetch_new(struct cache *c, struct entry *e, unsigned from, unsigned to,
+    enum fetch_why why, int *rc)
+{
+	const unsigned per_page = ARENA_PAGE / SECTOR;
+	uint32_t npages = (to + per_page - 1) / per_page - from / per_page;
+	struct fetch *f;
+
+	/* Read-ahead goes without; those who are waited for may exceed the
+	 * limit for a moment rather than wait for each other. */
+	*rc = -ENOSPC;
+	if (!evict_room(c, npages) && why == FETCH_AHEAD)
+		return NULL;
+	*rc = -ENOMEM;
+	f = fetch_alloc(c);
+	if (!f)
+		return NULL;
+	f->slot = fetch_slot(c, from == 0 && to == c->nsectors);
+	if (!f->slot)
+		goto fail;
+	slot_hold(f->slot, from * SECTOR, (to - from) * SECTOR);
+	f->e = e;
+	f->from = from;
+	f->to = to;
+	f->store = true;
+	f->back.piece = NULL;
+	f->mixed = spill_has(c, e, from, to);
+	if (!f->mixed)
+		return f;
+	f->store = spill_needs_store(c, e, from, to);
+	if (spill_find(c, f) == 0)
+		return f;
+	slot_unref(f->slot);
+fail:
+	f->next_free = c->fetch_free;
+	c->fetch_free = f;
+	return NULL;
 }
 
 int
@@ -245,38 +346,26 @@ fetch_need(struct cache *c, struct entry *e, unsigned from, unsigned to,
 	    STORE_PRIO_READ, STORE_PRIO_READAHEAD, STORE_PRIO_WRITE};
 	const unsigned per_page = ARENA_PAGE / SECTOR;
 	struct fetch *f;
-	uint32_t npages;
+	int rc;
 
 	must(e->state != WB_SENDING);
 	trim(e, &from, &to);
 	if (from >= to)
 		return 0;
-	if (!c->info.part_reads) {
+	if (!c->info.part_reads && spill_needs_store(c, e, from, to)) {
 		from = bits_next(entry_valid(e), 0, c->nsectors, false);
 		to = bits_end_clear(entry_valid(e), from, c->nsectors);
 	}
-	from -= from % per_page;
-	to = (to + per_page - 1) / per_page * per_page;
-	npages = (to - from) / per_page;
-
-	entry_take(c, e);
-	/* Read-ahead goes without; those who are waited for may exceed the
-	 * limit for a moment rather than wait for each other. */
-	if (!evict_room(c, npages) && why == FETCH_AHEAD)
-		return -ENOSPC;
-	f = fetch_alloc(c);
-	if (!f)
-		return -ENOMEM;
-	f->slot = fetch_slot(c, npages);
-	if (!f->slot) {
-		f->next_free = c->fetch_free;
-		c->fetch_free = f;
-		return -ENOMEM;
+	if (spill_needs_store(c, e, from, to)) {
+		from -= from % per_page;
+		to = (to + per_page - 1) / per_page * per_page;
 	}
-	slot_hold(f->slot, from * SECTOR, (to - from) * SECTOR);
-	f->e = e;
-	f->from = from;
-	f->to = to;
+	entry_take(c, e);
+	e->hold++; /* room is not made from what is here of it */
+	f = fetch_new(c, e, from, to, why, &rc);
+	e->hold--;
+	if (!f)
+		return rc;
 	f->fill = why == FETCH_FILL;
 	f->ahead = why == FETCH_AHEAD;
 	f->start_ns = loop_now(c->loop);
@@ -287,7 +376,10 @@ fetch_need(struct cache *c, struct entry *e, unsigned from, unsigned to,
 	c->nfetches++;
 	if (f->ahead)
 		c->nahead++;
-	fetch_submit(f);
+	if (f->store)
+		fetch_submit(f);
+	else
+		fetch_back(f);
 	return 0;
 }
 
@@ -299,13 +391,13 @@ fetch_cancel_all(struct cache *c)
 		struct fetch *f = list_entry(l, struct fetch, all);
 
 		f->canceled = true;
-		if (!loop_timer_armed(&f->retry)) {
+		if (f->asking_store)
 			layout_cancel(&f->lr);
+		if (!loop_timer_armed(&f->retry))
 			continue;
-		}
 		/* Between two tries: it has ended already. */
 		loop_timer_cancel(&f->retry);
-		fetch_done(&f->lr);
+		fetch_over(f);
 	}
 }
 

@@ -23,6 +23,7 @@
  *   erase_    zeroed blocks on their way to the store
  *   barrier_  DRAIN, and FLUSH without a journal
  *   jnl_      the journal
+ *   spill_    dirty data that is in the journal only
  *   ahead_    streams and read-ahead
  */
 enum wb_state {
@@ -44,6 +45,12 @@ enum queue {
 
 struct upload;
 
+struct run { /* sectors that an operation of the journal wrote */
+	uint64_t op;
+	uint32_t from;
+	uint32_t n : 31, zero : 1;
+};
+
 struct entry {
 	uint64_t block;
 	struct slot *slot; /* NULL: what is valid is zeros */
@@ -59,6 +66,18 @@ struct entry {
 	bool fresh;	   /* dirty, and absent from the store */
 	uint32_t last_end; /* where the last read of it ended */
 	uint32_t qpages;   /* what the queue counts for it */
+	/* spill.c: dirty data that may leave memory. */
+	bool blank;	   /* what is not dirty is zeros, though the store may
+			    * have something else */
+	bool stuck;	   /* not all of its runs are known */
+	bool filled;	   /* read back for its upload, which is next */
+	bool lost;	   /* it could not be read back */
+	uint32_t nruns, runs_cap;
+	uint32_t nspilled; /* pages with dirty sectors, none of them here */
+	struct run *runs;  /* oldest first */
+	uint64_t last_op;  /* the newest that wrote to it */
+	struct list slink; /* on c->written or c->reread */
+
 	uint32_t ndirty;   /* pages with dirty sectors */
 	uint32_t nfetch;   /* in flight */
 	unsigned ntries;   /* failed uploads in a row */
@@ -89,6 +108,12 @@ struct fetch {
 	int64_t start_ns;
 	unsigned ntries;
 	struct loop_timer retry;
+	/* What of it is in the journal only; piece: owned. */
+	bool mixed;	   /* some is */
+	bool store;	   /* some has to come from the store */
+	bool asking_store; /* lr is in flight */
+	struct journal_read back;
+	struct loop_task task;
 	struct fetch *next_free;
 };
 
@@ -218,6 +243,20 @@ struct cache {
 	struct loop_task jnl_check;
 	struct loop_timer jnl_timer;
 
+	/* spill.c */
+	struct list written;	/* entry.slink, least recently written first */
+	struct list reread;	/* entry.slink: came back from the journal */
+	uint64_t spilled_pages; /* dirty, and not in memory */
+	uint64_t spill_high, spill_low; /* dirty pages in memory: above high
+					 * some leave, down to low */
+	uint64_t runs_bytes;
+	uint64_t *spill_bits; /* for a moment; nwords */
+	uint64_t nlost;
+	struct err lost_err;
+	bool spill_flushing;
+	struct journal_wait spill_wait;
+	struct loop_task spill;
+
 	/* write.c, pace.c */
 	struct list writers; /* that wait for room, in order */
 	int64_t admit_ns;    /* the next writer may go on */
@@ -237,6 +276,13 @@ struct cache {
 	bool drained; /* closing, and nothing is in flight */
 	struct loop_task bye;
 };
+
+/* Pages of memory that dirty data takes. */
+static inline uint64_t
+dirty_resident(const struct cache *c)
+{
+	return c->dirty_pages - c->spilled_pages;
+}
 
 static inline uint64_t *
 entry_valid(struct entry *e)
@@ -278,8 +324,9 @@ int evict_open(struct cache *c, struct err *e);
 void evict_fini(struct cache *c);
 void evict_enqueue(struct cache *c, struct entry *e);
 void evict_dequeue(struct cache *c, struct entry *e);
-bool evict_one(struct cache *c);
-/* Drop clean entries until n more pages fit; false: they do not. */
+bool evict_one(struct cache *c); /* a clean entry */
+bool evict_memory(struct cache *c); /* or the data of a dirty one */
+/* Drop clean entries, and spill dirty ones, until n more pages fit; false: they do not. */
 bool evict_room(struct cache *c, uint64_t npages);
 /* Which queue a new entry belongs on. */
 enum queue evict_home(struct cache *c, uint64_t block);
@@ -385,6 +432,42 @@ double jnl_fill(const struct cache *c);
 /* May a FLUSH end well that the journal did not make durable?  0, -EINPROGRESS
  * (ask again when woken), or an error. */
 int jnl_may_pass(const struct cache *c, struct err *e);
+
+/* spill.c */
+int spill_open(struct cache *c, struct err *e);
+void spill_fini(struct cache *c);
+/* How many entries, where n would do without a journal. */
+uint32_t spill_count_entries(const struct cache *c, uint32_t n);
+/* The sectors [from, to) of e, dirty already, were written by the operations
+ * from op on: data in pieces, data in one, or zeros. */
+enum spill_what { SPILL_WRITE, SPILL_PIECE, SPILL_ZERO };
+void spill_wrote(struct cache *c, struct entry *e, unsigned from, unsigned to,
+    uint64_t op, enum spill_what what);
+/* Something was merged into e. */
+void spill_arrived(struct cache *c, struct entry *e);
+/* The store has e with all operations up to this one. */
+void spill_uploaded(struct cache *c, struct entry *e, uint64_t upto);
+/* e is not dirty any more. */
+void spill_forget(struct cache *c, struct entry *e);
+/* Some of [from, to) is in the journal only. */
+bool spill_has(struct cache *c, struct entry *e, unsigned from, unsigned to);
+/* Some of it is in neither memory nor journal. */
+bool spill_needs_store(
+    struct cache *c, struct entry *e, unsigned from, unsigned to);
+/* To all around it that does not need the store. */
+void spill_widen(struct cache *c, struct entry *e, unsigned *from, unsigned *to);
+/* Find what of f's range is in the journal: f->back.  0, or -ENOMEM. */
+int spill_find(struct cache *c, struct fetch *f);
+/* Zero that part of f's slot. */
+void spill_clear(struct cache *c, struct fetch *f);
+void spill_lost(struct cache *c, struct entry *e, const struct err *err);
+/* May a FLUSH end well?  0, or -EIO. */
+int spill_may_pass(const struct cache *c, struct err *e);
+/* Let a dirty entry's data leave memory; false: none can now (those that wait
+ * for memory are tried again when one may). */
+bool spill_one(struct cache *c);
+/* There is room for knowing where more dirty data is. */
+bool spill_has_room(const struct cache *c);
 
 /* ahead.c */
 /* A read that begins a block; true: its reader reads in order. */

@@ -96,13 +96,15 @@ static void
 flushed(struct journal_wait *w, int rc)
 {
 	struct cache_req *r = container_of(w, struct cache_req, logged);
+	struct err e = ERR_INIT;
 
 	if (rc < 0) { /* it has failed: then by the store */
 		barrier_begin(r->cache, r);
 		return;
 	}
 	stat_inc(r->cache->stats, STAT_CACHE_FLUSHES);
-	cache_finish(r, 0);
+	rc = spill_may_pass(r->cache, &e);
+	cache_finish_err(r, rc, &e);
 }
 
 void

@@ -14,5 +14,6 @@ libpail_la_SOURCES += \
 	src/cache/ranges.c src/cache/ranges.h \
 	src/cache/read.c \
 	src/cache/seek.c \
+	src/cache/spill.c \
 	src/cache/write.c \
 	src/cache/writeback.c

@@ -53,7 +53,7 @@ pace_uploaded(struct cache *c, uint64_t npages)
 static double
 allowed_rate(const struct cache *c)
 {
-	double x = (double)c->dirty_pages / (double)c->dirty_max;
+	double x = (double)dirty_resident(c) / (double)c->dirty_max;
 	double log = jnl_fill(c);
 	double rate = c->rate > 0 ? c->rate : RATE_UNKNOWN;
 	double f;
@@ -70,7 +70,7 @@ pace_admit(struct cache *c, uint64_t bytes)
 	int64_t now = loop_now(c->loop), from = now - CREDIT_NS;
 	double cost;
 
-	if (c->dirty_pages <= c->dirty_slow && jnl_fill(c) <= 0.75)
+	if (dirty_resident(c) <= c->dirty_slow && jnl_fill(c) <= 0.75)
 		return true;
 	if (c->admit_ns > now)
 		return false;

@@ -86,6 +86,20 @@ lost(struct cache *c, struct entry *e, unsigned from, unsigned to)
 	return !bits_all(entry_valid(e), from, to);
 }
 
+/* All that is missing; but a read that can do without the store does not
+ * depend on it. */
+static void
+widen(struct cache *c, struct entry *e, unsigned *from, unsigned *to)
+{
+	if (spill_has(c, e, *from, *to) &&
+	    !spill_needs_store(c, e, *from, *to)) {
+		spill_widen(c, e, from, to);
+		return;
+	}
+	*from = 0;
+	*to = c->nsectors;
+}
+
 static void
 miss(struct cache *c, struct cache_req *r, struct entry *e, unsigned from,
     unsigned to)
@@ -105,8 +119,7 @@ miss(struct cache *c, struct cache_req *r, struct entry *e, unsigned from,
 	if (r->len * 4 >= c->info.block_size ||
 	    e->nmiss > MISSES_THEN_WHOLE ||
 	    r->off == e->last_end || r->nwait) {
-		from = 0;
-		to = c->nsectors;
+		widen(c, e, &from, &to);
 	}
 	list_push_back(&e->waiters, &r->link);
 	rc = fetch_need(c, e, from, to, FETCH_READ);

@@ -14,7 +14,7 @@ is_data(struct cache *c, uint64_t block)
 	struct entry *e = entry_find(c, block);
 
 	if (e && e->state != WB_CLEAN)
-		return e->slot != NULL;
+		return e->slot || spill_has(c, e, 0, c->nsectors);
 	return !entry_block_is_zero(c, block);
 }
 

@@ -79,6 +79,20 @@ not_dirty(struct cache *c, struct entry *e, uint32_t off, uint32_t len)
 	return n;
 }
 
+/* So much may become dirty, in memory. */
+static bool
+has_dirty_room(struct cache *c, struct entry *e, uint32_t off, uint32_t len)
+{
+	unsigned n = not_dirty(c, e, off, len);
+
+	if (e->nspilled) /* what is dirty may not be here */
+		n = len / ARENA_PAGE + 2;
+	while (dirty_resident(c) + n > c->dirty_max)
+		if (!spill_one(c))
+			return false;
+	return spill_has_room(c);
+}
+
 /* The pages of a slot but those that lie wholly in [off, off + len). */
 static void
 copy_pages(struct slot *to, const struct slot *from, uint32_t npages,
@@ -120,9 +134,9 @@ own_slot(struct cache *c, struct entry *e, uint32_t off, uint32_t len)
 		need = c->npages;
 	if (!evict_room(c, need))
 		return false;
-	s = arena_get(&c->arena, whole);
-	if (!s)
-		return false;
+	while (!(s = arena_get(&c->arena, whole)))
+		if (!evict_memory(c))
+			return false;
 	if (old && !whole) {
 		copy_pages(s, old, c->npages, off, len);
 	}
@@ -160,6 +174,9 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 {
 	unsigned from = off / SECTOR, to = (off + len + SECTOR - 1) / SECTOR;
 	bool erased = e->state == WB_CLEAN && ranges_has(&c->erases, e->block);
+	bool blank = c->journal && e->state == WB_CLEAN &&
+	    entry_block_is_zero(c, e->block);
+	enum spill_what what = SPILL_ZERO;
 	uint64_t seq, inherit = UINT64_MAX;
 	enum step st = need_edges(c, r, e, off, len);
 	int rc;
@@ -168,7 +185,7 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 		return st;
 	if (!src && e->full && !e->slot)
 		return STEP_DONE; /* it reads as zeros already */
-	if (c->dirty_pages + not_dirty(c, e, off, len) > c->dirty_max)
+	if (!has_dirty_room(c, e, off, len))
 		return STEP_ROOM;
 	if (!jnl_room(c, r, (uint64_t)(to - from) * SECTOR))
 		return STEP_ROOM;
@@ -200,6 +217,10 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 	seq = jnl_op(c, r, e->block * c->info.block_size + from * SECTOR,
 	    (uint64_t)(to - from) * SECTOR, src);
 	wb_mark(c, e, from, to, seq < inherit ? seq : inherit);
+	e->blank |= blank;
+	if (src)
+		what = r->replay ? SPILL_PIECE : SPILL_WRITE;
+	spill_wrote(c, e, from, to, seq, what);
 	return STEP_DONE;
 }
 
@@ -279,6 +300,7 @@ zero_busy(struct cache *c, struct entry *e, void *arg)
 	entry_set_valid(c, e, 0, c->nsectors);
 	ranges_remove(&c->erases, e->block, e->block + 1);
 	wb_mark(c, e, 0, c->nsectors, c->seq);
+	spill_wrote(c, e, 0, c->nsectors, c->seq, SPILL_ZERO);
 }
 
 /* Zero the whole blocks [first, end). */

@@ -123,7 +123,7 @@ wb_mark(struct cache *c, struct entry *e, unsigned from, unsigned to,
 	}
 	e->ndirty += n;
 	note_left(c, e, !was_full && all_dirty(c, e));
-	if (c->dirty_pages > c->dirty_high)
+	if (dirty_resident(c) > c->dirty_high)
 		wb_kick(c);
 	else
 		wake_for(c, e->since_ns + c->params.write_delay_ns);
@@ -138,6 +138,7 @@ clear_dirty(struct cache *c, struct entry *e)
 	memset(entry_dirty(c, e), 0, c->nwords * sizeof(uint64_t));
 	e->ndirty = 0;
 	c->ndirty--;
+	list_del(&e->slink);
 }
 
 /* The store has the block now, or need not have it. */
@@ -160,6 +161,7 @@ wb_forget(struct cache *c, struct entry *e)
 	    e->state == WB_FAILED);
 	c->dirty_pages -= e->ndirty;
 	clear_dirty(c, e);
+	spill_forget(c, e);
 	wb_settled(c, e);
 	wb_move(c, e, WB_CLEAN, NULL);
 	barrier_thing_gone(c, e->seq);
@@ -169,17 +171,24 @@ wb_forget(struct cache *c, struct entry *e)
 
 /* --- failures ---------------------------------------------------------------- */
 
+/* To be seen in the status, until all is well again. */
+static void
+note_error(struct cache *c, int rc, const struct err *e)
+{
+	if (c->fail_rc == 0 && !c->closing)
+		log_warn("write-back: %s; the data is kept, and it is tried "
+			 "again",
+		    err_text(e));
+	c->fail_rc = rc;
+	err_copy(&c->fail_err, e);
+}
+
 void
 wb_note_failure(struct cache *c, int rc, const struct err *e)
 {
 	int64_t now = loop_now(c->loop);
 
-	if (c->fail_rc == 0 && !c->closing)
-		log_warn("write-back: %s; the data stays in memory, and it is "
-			 "tried again",
-		    err_text(e));
-	c->fail_rc = rc;
-	err_copy(&c->fail_err, e);
+	note_error(c, rc, e);
 	if (c->failing_ns == 0)
 		c->failing_ns = now;
 	/* Those that were in flight together fail together: one failure. */
@@ -222,7 +231,10 @@ wb_fail(struct cache *c, struct entry *e, int rc, const struct err *err)
 	e->retry_ns = now +
 	    wb_backoff(e->ntries, 250 * NS_PER_MS, 60 * NS_PER_S);
 	wb_move(c, e, WB_FAILED, &c->failed);
-	wb_note_failure(c, rc, err);
+	if (e->lost) /* nothing is wrong with the store */
+		note_error(c, rc, err);
+	else
+		wb_note_failure(c, rc, err);
 	barrier_failed(c, e->seq, e->failing_ns, rc, err);
 	wb_kick(c);
 }
@@ -277,6 +289,7 @@ wb_sent(struct layout_req *lr)
 		c->dirty_pages -= up->npages;
 		c->unsynced = true;
 		wb_settled(c, e);
+		spill_uploaded(c, e, up->upto);
 		wb_note_success(c);
 		pace_uploaded(c, up->npages);
 		barrier_thing_gone(c, up->seq);
@@ -287,6 +300,7 @@ wb_sent(struct layout_req *lr)
 			wb_move(c, e, WB_CLEAN, NULL);
 	} else {
 		wb_take_back(c, up);
+		spill_arrived(c, e);
 		wb_fail(c, e, rc, &lr->err);
 	}
 	up->next_free = c->upload_free;
@@ -302,7 +316,8 @@ wb_send(struct cache *c, struct entry *e)
 {
 	struct upload *up = c->upload_free;
 
-	must(up && e->full && e->ndirty > 0);
+	must(up && e->full && e->ndirty > 0 && e->nspilled == 0);
+	e->filled = false;
 	c->upload_free = up->next_free;
 	memcpy(up->sent, entry_dirty(c, e), c->nwords * sizeof(uint64_t));
 	up->e = e;
@@ -367,6 +382,7 @@ wb_filled(struct cache *c, struct entry *e, int rc, const struct err *err)
 		return;
 	}
 	must(e->full);
+	e->filled = true;
 	wb_move(c, e, WB_DIRTY, NULL);
 	list_push_front(&c->ready, &e->wlink);
 	wb_kick(c);
@@ -402,13 +418,12 @@ wb_unblock_range(struct cache *c, uint64_t first, uint64_t end)
 static unsigned
 fills_max(const struct cache *c, bool awaited)
 {
-	uint64_t over, n;
+	uint64_t dirty = dirty_resident(c), over, n;
 
 	if (awaited || !list_empty(&c->writers) ||
-	    c->dirty_pages >= c->dirty_slow || jnl_pressing(c) > 0)
+	    dirty >= c->dirty_slow || jnl_pressing(c) > 0)
 		return c->window;
-	over = c->dirty_pages > c->dirty_high ? c->dirty_pages - c->dirty_high
-					      : 0;
+	over = dirty > c->dirty_high ? dirty - c->dirty_high : 0;
 	n = FILLS_UNHURRIED + c->window * over / (c->dirty_max / 4 + 1);
 	return n < c->window ? (unsigned)n : c->window;
 }
@@ -452,7 +467,7 @@ pump_dirty(struct cache *c, int64_t now)
 			e = first_of(&c->dirty);
 			if (!e)
 				return INT64_MAX;
-			if (c->dirty_pages <= c->dirty_high &&
+			if (dirty_resident(c) <= c->dirty_high &&
 			    list_empty(&c->writers) &&
 			    e->seq >= jnl_pressing(c) &&
 			    now < e->since_ns + c->params.write_delay_ns)

@@ -93,7 +93,7 @@ static const struct conf_opt cache_opts[] = {
 	    .group = "Cache", .help = "memory for blocks (256M)" },
 	{ "dirty", 0, CONF_SIZE, S(T, dirty), .min = 1 << 20,
 	    .help = "of it, at most so much that is not written yet (three "
-		    "quarters)" },
+		    "quarters); more of that may be in the journal" },
 	{ "write-delay", 0, CONF_DURATION, S(T, write_delay_ns),
 	    .help = "a changed block waits so long for more changes" },
 	{ "uploads", 0, CONF_UINT, S(T, uploads), .min = 1, .max = 65536,

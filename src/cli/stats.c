@@ -104,6 +104,9 @@ print_state(const struct mounted *m)
 		    format_size(a, s->dirty_bytes), s->dirty_blocks,
 		    s->uploading_blocks,
 		    format_duration(b, s->oldest_dirty_ns));
+	if (s->journal_only_bytes > 0)
+		printf("               %s of them in the journal only\n",
+		    format_size(a, s->journal_only_bytes));
 	if (s->dirty_bytes > 0 && s->drain_ns > 0)
 		printf("               %s/s lately: written in about %s\n",
 		    format_size(a, s->upload_bytes_per_s),

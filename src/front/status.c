@@ -55,6 +55,7 @@ static const struct field {
 	FIELD(U64, used),
 	FIELD(BOOL, survey_done),
 	FIELD(U64, dirty_bytes),
+	FIELD(U64, journal_only_bytes),
 	FIELD(U64, dirty_blocks),
 	FIELD(U64, uploading_blocks),
 	FIELD(U64, clean_bytes),
@@ -104,6 +105,7 @@ status_collect(struct status *s, struct volume *v)
 	s->used = volume_used(v);
 	s->survey_done = layout_survey_done(volume_layout(v));
 	s->dirty_bytes = c.dirty_bytes;
+	s->journal_only_bytes = c.spilled_bytes;
 	s->dirty_blocks = c.dirty_blocks;
 	s->uploading_blocks = c.uploading_blocks;
 	s->clean_bytes = c.clean_bytes;

@@ -42,6 +42,7 @@ struct status {
 	uint64_t used;	     /* bytes of the blocks that exist */
 	bool survey_done;    /* used is exact */
 	uint64_t dirty_bytes;
+	uint64_t journal_only_bytes; /* of them: not in memory */
 	uint64_t dirty_blocks;
 	uint64_t uploading_blocks;
 	uint64_t clean_bytes;

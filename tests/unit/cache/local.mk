@@ -3,7 +3,8 @@ cache_unit = tests/unit/cache/test_ahead \
 	tests/unit/cache/test_barrier \
 	tests/unit/cache/test_cache \
 	tests/unit/cache/test_memory \
-	tests/unit/cache/test_parts
+	tests/unit/cache/test_parts \
+	tests/unit/cache/test_spill
 check_PROGRAMS += $(cache_unit)
 TESTS += $(cache_unit)
 CACHE_FAKE = tests/unit/cache/fake.c tests/unit/cache/fake.h
@@ -27,3 +28,7 @@ tests_unit_cache_test_memory_SOURCES = tests/unit/cache/test_memory.c \
 	$(CACHE_FAKE)
 tests_unit_cache_test_memory_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cache_test_memory_LDADD = $(UNIT_LIBS)
+tests_unit_cache_test_spill_SOURCES = tests/unit/cache/test_spill.c \
+	$(CACHE_FAKE) tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_cache_test_spill_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_test_spill_LDADD = $(UNIT_LIBS)
