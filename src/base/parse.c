@@ -219,7 +219,7 @@ parse_bool(const char *s, bool *out, struct err *e)
 /* --- for people ------------------------------------------------------------
  */
 
-/* Three digits that matter, and the unit: "1.50 GiB", "12.3 MB/s", "999 B". */
+/* Three digits that matter, and the unit: "1.50 GiB", "12.3 MiB/s", "999 B". */
 static char *
 scaled(char *buf, double v, double step, const char *const *units, unsigned n)
 {
@@ -274,9 +274,9 @@ char *
 format_rate(char *buf, double bytes_per_s)
 {
 	static const char *const units[] = {
-	    "B/s", "kB/s", "MB/s", "GB/s", "TB/s"};
+	    "B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"};
 
-	return scaled(buf, bytes_per_s, 1000, units, 5);
+	return scaled(buf, bytes_per_s, 1024, units, 5);
 }
 
 char *

@@ -33,7 +33,7 @@ int parse_bool(const char *s, bool *out, struct err *e);
 char *format_size(char *buf, uint64_t bytes);
 /* Exactly, as parse_size reads it: "128K", "1T", "1000". */
 char *format_size_exact(char *buf, uint64_t bytes);
-/* "87.3 MB/s": decimal, as networks count. */
+/* "87.3 MiB/s": as sizes are counted. */
 char *format_rate(char *buf, double bytes_per_s);
 /* About: "250 ms", "2m 30s", "3h 05m". */
 char *format_duration(char *buf, int64_t ns);

@@ -27,6 +27,7 @@
 #include "cli/progress.h"
 #include "cli/tool.h"
 #include "layout/layout.h"
+#include "store/raw.h"
 
 #define BLOCK_SIZE_NEW (128U * 1024)
 
@@ -39,6 +40,7 @@ struct copy_verb {
 	const char *names[2];
 	struct tool_place place[2]; /* of those that are volumes */
 	struct copy_end *end[2];
+	bool one_store; /* both ends are in the same raw: store */
 	char source_password[sizeof(((struct settings *)0)->password)];
 	struct copy_result result;
 	double seconds;
@@ -118,8 +120,8 @@ open_source_volume(struct copy_verb *c)
 		p.password = c->source_password;
 	}
 	if (rc == 0)
-		rc = tool_store(t, &c->place[SRC], c->names[SRC], TOOL_READS,
-		    &t->err);
+		rc = tool_store(t, &c->place[SRC], c->names[SRC],
+		    c->one_store ? TOOL_WRITES : TOOL_READS, &t->err);
 	if (rc == 0)
 		rc = tool_layout(t, &c->place[SRC], &p, "Listing", &t->err);
 	return rc < 0 ? rc : open_volume_end(c, SRC);
@@ -277,21 +279,42 @@ check_options(struct copy_verb *c)
 	return 0;
 }
 
+/* Two volumes of one raw: store are copied with that open once. */
 static int
-check_not_the_same(struct copy_verb *c)
+check_urls(struct copy_verb *c)
 {
-	struct stat a, b;
-	bool same = strcmp(c->names[SRC], c->names[DST]) == 0 &&
-	    kind_of(c->names[SRC]) != KIND_PIPE;
+	struct err *e = &c->tool.err;
+	struct url a = {0}, b = {0};
+	int rc = tool_url(&c->tool, &a, c->names[SRC], e);
 
-	if (kind_of(c->names[SRC]) == KIND_FILE &&
-	    kind_of(c->names[DST]) == KIND_FILE &&
+	if (rc == 0)
+		rc = tool_url(&c->tool, &b, c->names[DST], e);
+	if (rc == 0)
+		c->one_store = strcmp(a.scheme, "raw") == 0 &&
+		    strcmp(b.scheme, "raw") == 0 && raw_store_same(&a, &b);
+	if (rc == 0 && c->one_store && strcmp(a.prefix, b.prefix) == 0)
+		rc = err_set(e, -EINVAL, "%s and %s are the same volume",
+		    c->names[SRC], c->names[DST]);
+	url_fini(&a);
+	url_fini(&b);
+	return rc;
+}
+
+static int
+check_names(struct copy_verb *c)
+{
+	enum kind src = kind_of(c->names[SRC]), dst = kind_of(c->names[DST]);
+	struct stat a, b;
+	bool same =
+	    strcmp(c->names[SRC], c->names[DST]) == 0 && src != KIND_PIPE;
+
+	if (src == KIND_FILE && dst == KIND_FILE &&
 	    stat(c->names[SRC], &a) == 0 && stat(c->names[DST], &b) == 0)
 		same = a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 	if (same)
 		return err_set(&c->tool.err, -EINVAL,
 		    "%s and %s are the same", c->names[SRC], c->names[DST]);
-	return 0;
+	return src == KIND_VOLUME && dst == KIND_VOLUME ? check_urls(c) : 0;
 }
 
 /* --- copying and telling ------------------------------------------------------------- */
@@ -381,7 +404,7 @@ run(int argc, char **argv)
 	c.names[DST] = argv[2];
 	if (check_options(&c) < 0)
 		return tool_usage_error(t, "%s", err_text(&t->err));
-	rc = check_not_the_same(&c);
+	rc = check_names(&c);
 	if (rc == 0)
 		rc = tool_start(t);
 	if (rc == 0)

@@ -10,7 +10,7 @@
  * Progress of something long: a bar on a terminal, now and then a line
  * elsewhere, nothing with --quiet.
  *
- *   Copying  [====>     ]  45 %  4.5 GiB of 10 GiB  87.0 MB/s  1:03 left
+ *   Copying  [====>     ]  45 %  4.5 GiB of 10 GiB  87.0 MiB/s  1:03 left
  *
  *  P1. The terminal is written at most ten times a second, however often
  *      progress_set is called.

@@ -429,8 +429,9 @@ settings_start(struct settings *s, struct err *e)
 	s->fileio = fileio_new(s->loop, s->pool, FILEIO_AUTO, 128, e);
 	if (s->fileio == NULL)
 		goto fail;
+	list_init(&s->pools);
 	s->env = (struct store_env){ .loop = s->loop, .pool = s->pool,
-		.fileio = s->fileio, .s3 = &s->s3 };
+		.fileio = s->fileio, .s3 = &s->s3, .pools = &s->pools };
 	return 0;
 fail:;
 	int rc = e->rc < 0 ? e->rc : -ENOMEM;

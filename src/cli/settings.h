@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "base/list.h"
 #include "s3/config.h"
 #include "store/open.h"
 #include "volume/volume.h"
@@ -72,6 +73,7 @@ struct settings {
 	struct work_pool *pool;
 	struct fileio *fileio;
 	struct store_env env;
+	struct list pools; /* env.pools */
 };
 
 /* out has CONF_OPTS_MAX rows; own ends with a name of NULL and comes first. */

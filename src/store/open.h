@@ -22,6 +22,7 @@
  */
 struct err;
 struct fileio;
+struct list;
 struct loop;
 struct s3_config;
 struct stat_set;
@@ -60,6 +61,9 @@ struct store_env {
 	bool read_only; /* nothing will be written: leave devices alone */
 	/* Defaults for s3: stores; URL parameters come first.  May be NULL. */
 	const struct s3_config *s3;
+	/* The raw: pools that are open with this loop, so that two volumes of
+	 * one can be; NULL: each pool can be opened once. */
+	struct list *pools;
 };
 
 /*

@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "base/parse.h"
@@ -32,11 +34,20 @@
 #define MAX_OBJECT (64u << 20)
 #define FILEIO_DEPTH 256
 
+/* A pool that is open, and by how many stores. */
+struct shared {
+	struct pool *pool;
+	struct fileio *used; /* of the devices */
+	struct fileio *own;  /* the same, if it is ours */
+	bool read_only;
+	unsigned refs;
+	struct list link; /* env->pools */
+};
+
 struct raw_store {
 	struct store store;
-	struct pool *pool;
-	struct fileio *used;   /* of the devices */
-	struct fileio *fileio; /* the same, if it is ours */
+	struct shared *shared;
+	struct pool *pool; /* its */
 };
 
 struct raw_req {
@@ -329,14 +340,25 @@ raw_cancel(struct store *s, struct store_req *r)
 }
 
 static void
+shared_unref(struct shared *h, const char *url)
+{
+	struct err e = ERR_INIT;
+
+	if (!h || --h->refs > 0)
+		return;
+	list_del(&h->link);
+	if (h->pool && pool_close(h->pool, &e) < 0)
+		log_error("%s: %s", url, err_text(&e));
+	fileio_free(h->own);
+	free(h);
+}
+
+static void
 raw_free(struct store *st)
 {
 	struct raw_store *s = raw_of(st);
-	struct err e = ERR_INIT;
 
-	if (s->pool && pool_close(s->pool, &e) < 0)
-		log_error("%s: %s", st->url, err_text(&e));
-	fileio_free(s->fileio);
+	shared_unref(s->shared, st->url);
 	store_head_fini(st);
 	free(s);
 }
@@ -369,7 +391,7 @@ raw_store_fileio(struct store *s)
 {
 	struct raw_store *r = find_below(s);
 
-	return r ? r->used : NULL;
+	return r ? r->shared->used : NULL;
 }
 
 int
@@ -393,12 +415,101 @@ raw_store_params(
 	return 0;
 }
 
+static bool
+same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	    x.st_ino == y.st_ino;
+}
+
+bool
+raw_store_same(const struct url *a, const struct url *b)
+{
+	unsigned na, nb;
+	char **x = raw_paths_split(a->path, &na);
+	char **y = raw_paths_split(b->path, &nb);
+	bool same = false;
+
+	for (unsigned i = 0; x && y && i < na; i++)
+		for (unsigned k = 0; k < nb; k++)
+			same |= same_file(x[i], y[k]);
+	raw_paths_free(x);
+	raw_paths_free(y);
+	return same;
+}
+
+/* The pool of one of these paths, if it is open. */
+static struct shared *
+find_open(const struct store_env *env, const char *list)
+{
+	unsigned n;
+	char **paths = env->pools ? raw_paths_split(list, &n) : NULL;
+	struct shared *found = NULL;
+	struct pool_status st;
+
+	if (!paths)
+		return NULL;
+	for (struct list *at = env->pools->next; at != env->pools && !found;
+	     at = at->next) {
+		struct shared *h = container_of(at, struct shared, link);
+
+		pool_get_status(h->pool, &st);
+		for (unsigned i = 0; i < n; i++)
+			for (unsigned c = 0; c < st.k + st.m; c++)
+				if (same_file(paths[i], st.member[c].path))
+					found = h;
+	}
+	raw_paths_free(paths);
+	return found;
+}
+
+static int
+open_pool(struct raw_store *s, const struct store_env *env,
+    const struct url *u, const struct pool_open_params *op, struct err *e)
+{
+	struct shared *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return err_errno(e, -ENOMEM, "open %s", u->text);
+	list_init(&h->link);
+	h->refs = 1;
+	h->read_only = op->read_only;
+	h->used = env->fileio;
+	s->shared = h;
+	if (!h->used)
+		h->used = h->own = fileio_new(
+		    env->loop, env->pool, FILEIO_AUTO, FILEIO_DEPTH, e);
+	if (!h->used)
+		return -EIO;
+	int rc = raw_open_paths(
+	    env->loop, h->used, u->path, op, &h->pool, e);
+
+	if (rc == 0 && env->pools)
+		list_push_back(env->pools, &h->link);
+	return rc;
+}
+
+static int
+join_pool(struct raw_store *s, struct shared *h,
+    const struct pool_open_params *op, struct err *e)
+{
+	if (h->read_only && !op->read_only)
+		return err_set(e, -EBUSY,
+		    "%s: this process has the store open, for reading only",
+		    s->store.url);
+	h->refs++;
+	s->shared = h;
+	return 0;
+}
+
 int
 raw_store_open(const struct store_env *env, const struct url *u,
     struct store **out, struct err *e)
 {
 	struct pool_open_params op = {.read_only = env->read_only};
-	struct fileio *io = env->fileio;
+	struct shared *open;
 	struct raw_store *s;
 	int rc = raw_store_params(u, &op, e);
 
@@ -412,19 +523,14 @@ raw_store_open(const struct store_env *env, const struct url *u,
 		free(s);
 		return err_errno(e, rc, "open %s", u->text);
 	}
-	if (!io) {
-		io = s->fileio = fileio_new(
-		    env->loop, env->pool, FILEIO_AUTO, FILEIO_DEPTH, e);
-		rc = io ? 0 : -EIO;
-	}
-	s->used = io;
-	if (rc == 0)
-		rc = raw_open_paths(
-		    env->loop, io, u->path, &op, &s->pool, e);
+	open = find_open(env, u->path);
+	rc = open ? join_pool(s, open, &op, e)
+		  : open_pool(s, env, u, &op, e);
 	if (rc < 0) {
 		raw_free(&s->store);
 		return rc;
 	}
+	s->pool = s->shared->pool;
 	s->store.info = (struct store_info){
 	    .if_absent = true,
 	    .range_get = true,

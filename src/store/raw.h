@@ -2,12 +2,15 @@
 #ifndef STORE_RAW_H
 #define STORE_RAW_H
 
+#include <stdbool.h>
+
 /*
  * The leaf over a pool of raw devices: raw:PATH[,PATH...]?volume=NAME.
  *
  * Opening takes the devices for this process alone and recovers what a crash
  * left; freeing the store writes a checkpoint, running the loop until it is
- * there.  A pool is made by "pail store create", never here.
+ * there.  Stores on one pool share it (env->pools): the first one opened says
+ * whether it is read-only, the last one freed closes it.  A pool is made by "pail store create", never here.
  */
 struct err;
 struct fileio;
@@ -22,6 +25,9 @@ int raw_store_params(
     const struct url *u, struct pool_open_params *op, struct err *e);
 int raw_store_open(const struct store_env *env, const struct url *u,
     struct store **out, struct err *e);
+
+/* Whether both URLs name a store on the same device, by whatever path. */
+bool raw_store_same(const struct url *a, const struct url *b);
 
 /* The pool below, and the file I/O that its devices use; NULL: the store at the
  * bottom of s is none of these. */

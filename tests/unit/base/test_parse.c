@@ -182,7 +182,7 @@ formats(void **state)
 	assert_string_equal(format_size_exact(b, 1000), "1000");
 	assert_string_equal(format_size_exact(b, 1025 * 1024), "1025K");
 	assert_string_equal(format_size_exact(b, 3ull << 60), "3E");
-	assert_string_equal(format_rate(b, 87300000), "87.3 MB/s");
+	assert_string_equal(format_rate(b, 91540685), "87.3 MiB/s");
 	assert_string_equal(format_rate(b, 999.4), "999 B/s");
 	assert_string_equal(format_duration(b, 0), "0 ns");
 	assert_string_equal(format_duration(b, 1234), "1.23 us");

@@ -170,7 +170,7 @@ resumed_part_does_not_count_for_the_rate(void **state)
 	sc.now += NS_PER_S;
 	progress_set(&p, (1 << 30) + (1 << 20), 3U << 30);
 	progress_format(&p, 100, line, sizeof(line));
-	assert_non_null(strstr(line, "1.05 MB/s"));
+	assert_non_null(strstr(line, "1.00 MiB/s"));
 	assert_non_null(strstr(line, " 33 %"));
 	progress_end(&p);
 }
@@ -222,7 +222,7 @@ log_gets_a_line_now_and_then(void **state)
 			assert_int_equal(sc.writes, 0);
 		if (s == 10)
 			assert_string_equal(sc.last,
-			    "Copying: 1 %, 10 MiB of 600 MiB, 1.05 MB/s, "
+			    "Copying: 1 %, 10 MiB of 600 MiB, 1.00 MiB/s, "
 			    "9:50 left\n");
 	}
 	progress_end(&p);
