@@ -21,7 +21,7 @@ static const struct tool_usage usage = {
     .about = "Read every fragment of a store and its parity, verify it, and\n"
 	     "rewrite what is damaged. A store that is mounted is named by\n"
 	     "one of its members, or by where it is. Exit status 3: something\n"
-	     "is lost.",
+	     "is lost, or could not be rewritten.",
     .examples = "  pail store scrub /srv/pail.img\n"
 		"  pail store scrub /mnt/disk\n",
     .own = own,
@@ -45,12 +45,14 @@ scrub(struct tool *t, char **names)
 	    .json = json_pack("{s:s}", "do", "scrub")};
 	char n[FORMAT_MAX], size[FORMAT_MAX];
 	bool lost;
+	uint64_t unmended;
 	json_t *r;
 	int rc = store_ask(t, &q, &r);
 
 	if (rc < 0)
 		return rc;
 	lost = number(r, "objects_lost") > 0;
+	unmended = number(r, "fragments_unmended");
 	if (t->json)
 		rc = tool_print_json(json_incref(r), stdout, &t->err);
 	else if (!t->set.quiet)
@@ -60,8 +62,12 @@ scrub(struct tool *t, char **names)
 		    format_size(size, number(r, "bytes")),
 		    (unsigned long long)number(r, "fragments_repaired"),
 		    (unsigned long long)number(r, "objects_lost"));
+	if (unmended > 0 && !t->json)
+		printf("%llu fragments could not be rewritten: pail store "
+		       "status says of which member; replace it\n",
+		    (unsigned long long)unmended);
 	json_decref(r);
-	return rc == 0 && lost ? CLI_DAMAGE : rc;
+	return rc == 0 && (lost || unmended > 0) ? CLI_DAMAGE : rc;
 }
 
 int

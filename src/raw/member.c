@@ -284,6 +284,12 @@ others(const struct pool *p)
 	return p->m > 0 ? "; the other members are read" : "";
 }
 
+static bool
+is_gone(int rc)
+{
+	return rc == -ENODEV || rc == -ENXIO || rc == -EBADF;
+}
+
 void
 member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc)
 {
@@ -297,8 +303,7 @@ member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc)
 		    "read at %llu failed: %s%s", (unsigned long long)off,
 		    strerror(-rc), others(p));
 	/* A device that is gone will not come back by waiting. */
-	if ((rc == -ENODEV || rc == -ENXIO || rc == -EBADF) && !p->read_only &&
-	    member_is_spare(p, column)) {
+	if (is_gone(rc) && !p->read_only && member_is_spare(p, column)) {
 		member_event(p, (int)column, MEMBER_BAD,
 		    "is gone (%s); it is taken out of the pool",
 		    strerror(-rc));
@@ -329,6 +334,17 @@ member_read_well(struct pool *p, unsigned column)
 	p->member[column].row_errors = 0;
 }
 
+/* A rewrite was in vain: some are borne. */
+static void
+count_rewrite(struct pool *p, unsigned column, const char *sentence)
+{
+	if (++p->member[column].bad_rewrites < MEMBER_BAD_REWRITES ||
+	    p->read_only || !member_is_spare(p, column))
+		return;
+	member_event(p, (int)column, MEMBER_BAD, "%s", sentence);
+	out(p, column);
+}
+
 void
 member_lies(struct pool *p, unsigned column, uint64_t off)
 {
@@ -337,16 +353,38 @@ member_lies(struct pool *p, unsigned column, uint64_t off)
 	if (m->failed)
 		return;
 	m->checksum_errors++;
-	m->bad_rewrites++;
 	member_event(p, (int)column, MEMBER_WARN,
 	    "was rewritten at %llu, said it was done, and reads back "
 	    "otherwise",
 	    (unsigned long long)off);
-	if (m->bad_rewrites < MEMBER_BAD_REWRITES || p->read_only ||
-	    !member_is_spare(p, column))
-		return;
-	member_event(p, (int)column, MEMBER_BAD,
+	count_rewrite(p, column,
 	    "does not keep what it says it has written; the member is taken "
 	    "out of the pool");
-	out(p, column);
+}
+
+/*
+ * The fragment stays as it was, damaged, and others have what it had.  So this
+ * puts out nobody at once: all that the member has else would be gone with it,
+ * and where it is the last that can be spared, writing too.
+ */
+void
+member_not_rewritten(struct pool *p, unsigned column, uint64_t off, int rc)
+{
+	struct member *m = &p->member[column];
+
+	if (m->failed)
+		return;
+	/* One that is rebuilt is to have it; one that is gone has nothing. */
+	if (!pool_readable(p, column) || is_gone(rc)) {
+		member_failed(p, column, "rewrite", off, rc);
+		return;
+	}
+	m->write_errors++;
+	member_event(p, (int)column, MEMBER_WARN,
+	    "cannot be rewritten at %llu: %s; what is there stays damaged, "
+	    "replace the member soon",
+	    (unsigned long long)off, strerror(-rc));
+	count_rewrite(p, column,
+	    "cannot be rewritten in several places; the member is taken out of "
+	    "the pool");
 }

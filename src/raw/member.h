@@ -34,6 +34,9 @@ void member_damaged(struct pool *p, unsigned column, uint64_t off);
 void member_read_well(struct pool *p, unsigned column);
 /* What was just written reads back otherwise. */
 void member_lies(struct pool *p, unsigned column, uint64_t off);
+/* What is damaged on it could not be rewritten. */
+void member_not_rewritten(
+    struct pool *p, unsigned column, uint64_t off, int rc);
 /* By flight.c: nothing came for so long; it answers again; its latency. */
 void member_timed_out(struct pool *p, unsigned column, int64_t age_ns);
 void member_suspect(struct pool *p, unsigned column, int64_t age_ns);

@@ -94,6 +94,7 @@ probed(struct xio *x)
 		s->ops.lost(s->ops.arg, pb->key, &x->err);
 		strcpy(s->lost, pb->key);
 	}
+	s->result.unmended += (unsigned)__builtin_popcount(x->unmended);
 	s->result.bytes += (uint64_t)x->geom.total * RAW_SECTOR;
 	s->ops.progress(s->ops.arg, s->result.bytes, s->total);
 	pin_fini(s->pool, &pb->pin);

@@ -16,6 +16,7 @@ struct scrub;
 struct scrub_result {
 	uint64_t objects, bytes; /* raw */
 	uint64_t repaired;	 /* fragments */
+	uint64_t unmended;	 /* ... that could not be rewritten */
 	uint64_t lost;		 /* objects */
 };
 

@@ -57,6 +57,7 @@ struct xio {
 	int rc;
 	struct err err;
 	uint32_t rewritten; /* bits of columns */
+	uint32_t unmended;  /* ... that were to be, in vain or not for sure */
 
 	/* private */
 	enum xio_mode mode;

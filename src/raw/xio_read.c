@@ -111,12 +111,14 @@ read_back_done(struct rdev_req *r)
 	struct xio *x = col->x;
 	unsigned c = (unsigned)(col - x->col);
 
-	if (r->rc < 0 && r->rc != FLIGHT_LATE)
-		member_unreadable(x->pool, xio_member(x, c), r->off, r->rc);
-	else if (r->rc == 0 &&
+	if (r->rc == 0 &&
 	    crc32c(0, col->mem, xio_column_bytes(x, c)) == x->ext->crc[c])
 		x->pool->member[xio_member(x, c)].repaired++;
-	else if (r->rc == 0)
+	else
+		x->unmended |= 1u << c;
+	if (r->rc < 0 && r->rc != FLIGHT_LATE)
+		member_unreadable(x->pool, xio_member(x, c), r->off, r->rc);
+	else if (r->rc == 0 && (x->unmended & (1u << c)))
 		member_lies(x->pool, xio_member(x, c), r->off);
 	if (--x->pending == 0)
 		xio_finish(x, 0);
@@ -146,8 +148,9 @@ rewrite_done(struct rdev_req *r)
 
 	if (r->rc < 0) {
 		x->rewritten &= ~(1u << c);
-		member_failed(
-		    x->pool, xio_member(x, c), "rewrite", r->off, r->rc);
+		x->unmended |= 1u << c;
+		member_not_rewritten(
+		    x->pool, xio_member(x, c), r->off, r->rc);
 	} else {
 		x->pool->unflushed++; /* the next SYNC is for it, too */
 	}

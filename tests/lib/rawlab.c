@@ -460,6 +460,50 @@ lab_checkpoint(struct lab *lab)
 	return w.rc;
 }
 
+static void
+scrub_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct lab_scrub *s = arg;
+
+	if (s->read)
+		s->read(s->arg);
+}
+
+static void
+scrub_lost(void *arg, const char *key, const struct err *why)
+{
+	lab_check(err_text(why)[0]);
+}
+
+static void
+scrub_done(void *arg, const struct scrub_result *r)
+{
+	struct lab_scrub *s = arg;
+
+	s->result = *r;
+	s->done = true;
+}
+
+void
+lab_scrub_begin(
+    struct lab *lab, struct lab_scrub *s, void (*read)(void *arg), void *arg)
+{
+	struct scrub_ops ops = {scrub_progress, scrub_lost, scrub_done, s};
+
+	*s = (struct lab_scrub){.read = read, .arg = arg};
+	must(scrub_start(lab->pool, &ops));
+}
+
+struct scrub_result
+lab_scrub(struct lab *lab)
+{
+	struct lab_scrub s;
+
+	lab_scrub_begin(lab, &s, NULL, NULL);
+	lab_until(lab, &s.done, "a scrub");
+	return s.result;
+}
+
 struct idle {
 	struct loop_timer timer;
 	bool done;

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "lib/simdisk.h"
 #include "raw/pool.h"
+#include "raw/scrub.h"
 
 /*
  * A laboratory for the raw store: a pool on simulated disks, on virtual time,
@@ -117,6 +118,18 @@ int lab_batch(struct lab *lab, const unsigned *key,
     const struct lab_object *obj, unsigned n);
 int lab_sync(struct lab *lab);
 int lab_checkpoint(struct lab *lab);
+
+/* A scrub under way; read, if not NULL, is called for each part of it. */
+struct lab_scrub {
+	struct scrub_result result;
+	bool done;
+	void (*read)(void *arg);
+	void *arg;
+};
+void lab_scrub_begin(
+    struct lab *lab, struct lab_scrub *s, void (*read)(void *arg), void *arg);
+/* One, waited for. */
+struct scrub_result lab_scrub(struct lab *lab);
 
 /* Nothing is asked of it for so long. */
 void lab_idle(struct lab *lab, int64_t ns);

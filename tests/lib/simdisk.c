@@ -517,6 +517,9 @@ fault_of(struct simdisk *d, const struct rdev_req *r)
 	    (f->fail_reads && r->op == RDEV_READ) ||
 	    (f->fail_flush && r->op == RDEV_FLUSH))
 		return -EIO;
+	if (r->op == RDEV_WRITE && r->off < f->unwritable_to &&
+	    r->off + r->len > f->unwritable_from)
+		return -EIO;
 	if (f->full_from && r->op == RDEV_WRITE &&
 	    r->off + r->len > f->full_from)
 		return -ENOSPC;

@@ -84,6 +84,8 @@ struct simdisk_faults {
 	uint64_t fail_nth;
 	unsigned fail_ops;
 	int fail_error;
+	/* Writes that touch [unwritable_from, unwritable_to) fail: EIO. */
+	uint64_t unwritable_from, unwritable_to;
 	uint64_t full_from; /* not 0: writes at and behind it are ENOSPC */
 	/* Requests of these kinds (bit 1 << rdev_op) are not answered before
 	 * simdisk_release; what they write may be there at once. */

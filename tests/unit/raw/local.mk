@@ -16,6 +16,7 @@ raw_tests = \
 	tests/unit/raw/test_regress \
 	tests/unit/raw/test_rebuild \
 	tests/unit/raw/test_reopen \
+	tests/unit/raw/test_scrub \
 	tests/unit/raw/test_small \
 	tests/unit/raw/test_threads
 check_PROGRAMS += $(raw_tests)
@@ -92,6 +93,11 @@ tests_unit_raw_test_damage_SOURCES = tests/unit/raw/test_damage.c $(RAWLAB)
 tests_unit_raw_test_damage_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_damage_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_damage_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_scrub_SOURCES = tests/unit/raw/test_scrub.c \
+	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB)
+tests_unit_raw_test_scrub_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_scrub_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_scrub_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_fail_SOURCES = tests/unit/raw/test_fail.c \
 	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB) \
 	$(FAULT_FILES)

@@ -27,7 +27,6 @@
 #include "raw/index.h"
 #include "raw/pool_int.h"
 #include "raw/rdev.h"
-#include "raw/scrub.h"
 
 static const struct {
 	unsigned k, m;
@@ -150,45 +149,6 @@ flip(struct world *w, unsigned column, uint64_t off, unsigned bit)
 	simdisk_peek(w->lab.disk[column], off, &b, 1);
 	b ^= (uint8_t)(1u << bit);
 	simdisk_poke(w->lab.disk[column], off, &b, 1);
-}
-
-/* --- scrub, waited for -------------------------------------------------------- */
-
-struct scrubbing {
-	struct scrub_result result;
-	bool done;
-};
-
-static void
-scrub_progress(void *arg, uint64_t done, uint64_t total)
-{
-}
-
-static void
-scrub_lost(void *arg, const char *key, const struct err *why)
-{
-	lab_check(err_text(why)[0]);
-}
-
-static void
-scrub_done(void *arg, const struct scrub_result *r)
-{
-	struct scrubbing *s = arg;
-
-	s->result = *r;
-	s->done = true;
-}
-
-static struct scrub_result
-scrub(struct world *w)
-{
-	struct scrubbing s = {.done = false};
-	struct scrub_ops ops = {
-	    scrub_progress, scrub_lost, scrub_done, &s};
-
-	must(scrub_start(w->lab.pool, &ops));
-	lab_until(&w->lab, &s.done, "a scrub");
-	return s.result;
 }
 
 static uint64_t
@@ -323,14 +283,14 @@ flipped_open(struct world *w, const struct place *pl)
 		return;
 	lab_must_open(&w->lab);
 	lab_compare_all(&w->lab, w->model, pl->what);
-	scrub(w);
+	lab_scrub(&w->lab);
 	if (strcmp(pl->what, "data") == 0)
 		lab_check(errors_of(w, pl->column) > 0);
 	for (unsigned c = 0; c < w->lab.n; c++)
 		if (c != pl->column)
 			lab_check(errors_of(w, c) == 0);
 	/* Whole again: another scrub finds nothing. */
-	lab_check(scrub(w).repaired == 0);
+	lab_check(lab_scrub(&w->lab).repaired == 0);
 	lab_must_close(&w->lab);
 }
 
@@ -392,7 +352,7 @@ test_too_many(void **state)
 			    !(i == 3 && rc == 0 && w->lab.m > 0))
 				lab_fail("key %u: %d", i, rc);
 		}
-		r = scrub(w);
+		r = lab_scrub(&w->lab);
 		lab_check(r.lost == 1);
 		for (unsigned c = 0; c < w->lab.n; c++)
 			lab_check((errors_of(w, c) > 0) ==
@@ -470,12 +430,12 @@ mistreated(unsigned pr, enum how how, unsigned bad)
 		swap_fragments(w, bad);
 	}
 	lab_compare_all(&w->lab, w->model, names[how]);
-	scrub(w);
+	lab_scrub(&w->lab);
 	lab_check(errors_of(w, bad) > 0);
 	for (unsigned c = 0; c < w->lab.n; c++)
 		if (c != bad)
 			lab_check(errors_of(w, c) == 0);
-	lab_check(scrub(w).repaired == 0);
+	lab_check(lab_scrub(&w->lab).repaired == 0);
 	lab_must_close(&w->lab);
 	/* What was repaired stands by itself: any other may go. */
 	without = 1u << ((bad + 1) % w->lab.n);
@@ -599,152 +559,10 @@ test_repair_is_synced(void **state)
 	lab_fini(&lab);
 }
 
-/* A scrub that comes to the pages of the index while a checkpoint is made waits
- * for its end: they are read like all the rest. */
-static void
-test_scrub_and_checkpoint(void **state)
-{
-	struct lab_params lp = {.k = 2, .m = 1, .seed = 13};
-	struct lab_object o = {1, 60000, 0};
-	struct scrubbing all = {.done = false}, s = {.done = false};
-	struct scrub_ops ops = {
-	    scrub_progress, scrub_lost, scrub_done, &all};
-	struct lab lab;
-
-	lab_reproduce("tests/unit/raw/test_damage (scrub and checkpoint)");
-	lab_init(&lab, &lp);
-	lab_must_open(&lab);
-	for (unsigned i = 0; i < 20; i++)
-		lab_check(lab_put(&lab, i, &o) == 0);
-	lab_check(lab_checkpoint(&lab) == 0);
-	must(scrub_start(lab.pool, &ops));
-	lab_until(&lab, &all.done, "a scrub");
-	lab_check(lab_put(&lab, 3, &o) == 0);
-	simdisk_faults(lab.disk[0])->hang_ops = 1u << RDEV_WRITE;
-	ckpt_start(lab.pool, NULL);
-	ops.arg = &s;
-	must(scrub_start(lab.pool, &ops));
-	lab_idle(&lab, 1000000000);
-	lab_check(!s.done);
-	simdisk_faults(lab.disk[0])->hang_ops = 0;
-	simdisk_release(lab.disk[0]);
-	lab_until(&lab, &s.done, "a scrub");
-	lab_check(s.result.objects == all.result.objects);
-	lab_check(s.result.bytes == all.result.bytes);
-	lab_must_close(&lab);
-	lab_fini(&lab);
-}
-
-/* --- pages that go while they are scrubbed ---------------------------------------- */
-
-#define NLONG 1500u
-#define AT_ONCE 50u
-
-/* Empty objects of long keys: many pages of nothing but keys. */
-struct long_op {
-	struct pool_req req;
-	struct pool_item item[AT_ONCE];
-	char key[AT_ONCE][904];
-	bool done;
-};
-
-static void
-long_done(struct pool_req *r)
-{
-	((struct long_op *)r->arg)->done = true;
-}
-
-static void
-long_begin(struct lab *lab, struct long_op *op, unsigned from, bool del)
-{
-	memset(op, 0, sizeof(*op));
-	op->req = (struct pool_req){.op = POOL_BATCH,
-	    .items = op->item,
-	    .nitems = AT_ONCE,
-	    .done = long_done,
-	    .arg = op};
-	for (unsigned i = 0; i < AT_ONCE; i++) {
-		memset(op->key[i], 'k', 903);
-		snprintf(op->key[i], 10, "%09u", from + i);
-		op->key[i][9] = 'k';
-		op->item[i] = (struct pool_item){
-		    .key = op->key[i], .del = del};
-	}
-	pool_submit(lab->pool, &op->req);
-}
-
-/* Deletes the objects of the first page as soon as something has been read. */
-struct spoiler {
-	struct scrubbing s;
-	struct lab *lab;
-	struct long_op *op;
-	bool begun;
-};
-
-static void
-spoiler_progress(void *arg, uint64_t done, uint64_t total)
-{
-	struct spoiler *sp = arg;
-
-	if (!sp->begun)
-		long_begin(sp->lab, sp->op, 0, true);
-	sp->begun = true;
-}
-
-static void
-spoiler_done(void *arg, const struct scrub_result *r)
-{
-	scrub_done(&((struct spoiler *)arg)->s, r);
-}
-
-/* A page of the index goes while the pages are scrubbed: the others are read
- * all the same. */
-static void
-test_scrub_and_pages_that_go(void **state)
-{
-	struct lab_params lp = {.k = 1, .m = 1, .seed = 14};
-	struct long_op *op = calloc(1, sizeof(*op));
-	struct spoiler sp = {.op = op};
-	struct scrubbing all = {.done = false};
-	struct scrub_ops ops = {
-	    scrub_progress, scrub_lost, scrub_done, &all};
-	struct lab lab;
-	size_t npages;
-
-	must(op);
-	lab_reproduce("tests/unit/raw/test_damage (pages that go)");
-	lab_init(&lab, &lp);
-	lab_must_open(&lab);
-	for (unsigned i = 0; i < NLONG; i += AT_ONCE) {
-		long_begin(&lab, op, i, false);
-		lab_until(&lab, &op->done, "a request");
-		lab_check(op->req.rc == 0);
-	}
-	lab_check(lab_checkpoint(&lab) == 0);
-	npages = index_npages(lab.pool->index);
-	lab_check(npages > 20);
-	must(scrub_start(lab.pool, &ops));
-	lab_until(&lab, &all.done, "a scrub");
-	sp.lab = &lab;
-	ops = (struct scrub_ops){
-	    spoiler_progress, scrub_lost, spoiler_done, &sp};
-	must(scrub_start(lab.pool, &ops));
-	lab_until(&lab, &sp.s.done, "a scrub");
-	/* It has happened meanwhile, and the first page had been read. */
-	lab_check(op->done && op->req.rc == 0);
-	lab_check(index_npages(lab.pool->index) < npages);
-	lab_check(sp.s.result.bytes == all.result.bytes);
-	lab_must_close(&lab);
-	lab_fini(&lab);
-	free(op);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_scrub_and_checkpoint),
-	    cmocka_unit_test(test_scrub_and_pages_that_go),
 	    cmocka_unit_test(test_repair_is_synced),
 	    cmocka_unit_test(test_every_bit),
 	    cmocka_unit_test(test_flipped),
