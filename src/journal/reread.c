@@ -118,6 +118,9 @@ journal_flushed_op(const struct journal *j)
 		else
 			hi = mid - 1;
 	}
+	/* What was given back need not have been flushed: the store has it. */
+	if (seq < space_seg(j, lo)->first_seq)
+		return space_seg(j, lo)->first_op - 1;
 	seq -= space_seg(j, lo)->first_seq;
 	must(seq < space_seg(j, lo)->nplaces);
 	return space_seg(j, lo)->first_op +
