@@ -50,7 +50,9 @@
 #include "front/mounts.h"
 
 #define BATCH_MAX 64
-#define RX_FREE_MAX 16
+#define RX_WARM 16  /* buffers of which all pages are there; always kept */
+#define RX_COLD 128 /* kept beside them: that small requests have used */
+#define RX_SMALL (32u << 10)
 
 /* --- receive buffers --------------------------------------------------- */
 
@@ -73,10 +75,14 @@ rx_get(struct fuse_front *f)
 		return NULL;
 	}
 	rx->msg = rx->base + 4096 - RX_HEADERS;
+	rx->touched = 0;
+	rx->warm = false;
 	/* The kernel fills no page for a process that is being killed: whose
 	 * request it was would get EIO (docs/restart.md). */
-	if (f->rx_made++ < RX_FREE_MAX)
+	if (f->rx_made++ < RX_WARM) {
 		memset(rx->base, 0, 4096 + RX_SIZE);
+		rx->warm = true;
+	}
 	return rx;
 }
 
@@ -89,10 +95,12 @@ rx_free(struct rx *rx)
 	free(rx);
 }
 
+/* A batch of small requests takes as many buffers; to get and give back a
+ * mapping for each would take longer than the request. */
 void
 fuse_rx_put(struct fuse_front *f, struct rx *rx)
 {
-	if (f->rx_nfree >= RX_FREE_MAX) {
+	if (!rx->warm && (rx->touched > RX_SMALL || f->rx_nfree >= RX_COLD)) {
 		rx_free(rx);
 		return;
 	}
@@ -155,6 +163,8 @@ receive(struct fuse_front *f)
 	}
 	struct fuse_buf buf = { .mem = f->rx->msg, .size = (size_t)n };
 
+	if (f->rx->touched < (size_t)n)
+		f->rx->touched = (size_t)n;
 	if (!f->ready)
 		keep_init(f, (size_t)n);
 	fuse_session_process_buf(f->se, &buf);

@@ -28,6 +28,8 @@ struct rx {
 	struct rx *next;
 	uint8_t *base; /* malloc'ed */
 	uint8_t *msg;
+	bool warm; /* one of the first, that have all their pages */
+	size_t touched; /* of others: at most so many bytes have pages */
 };
 
 /* One request for the disk that is on its way through the volume. */
