@@ -135,6 +135,16 @@ uint64_t cache_count_fresh(const struct cache *c);
  * follow. */
 void cache_replayed(struct cache *c);
 
+/*
+ * Is there a journal that works?  Then *next is the number that the next
+ * operation will have, and those below *written would outlive this process: they
+ * have been written to the journal, flushed or not.
+ */
+bool cache_logged(const struct cache *c, uint64_t *next, uint64_t *written);
+/* failed is called when that is no longer so, before anything else happens to
+ * the journal or the store; once.  NULL: nobody wants to know any more. */
+void cache_watch_journal(struct cache *c, void (*failed)(void *arg), void *arg);
+
 /* Drop the data of every block that is not dirty (a fresh look at the
  * store). */
 void cache_drop_clean(struct cache *c);

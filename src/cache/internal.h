@@ -240,6 +240,8 @@ struct cache {
 	size_t nsettled, nsettled_syncing;
 	uint64_t trim_to; /* when the SYNC in flight has ended; 0: nothing */
 	bool jnl_said;	  /* that it has failed */
+	void (*jnl_failed)(void *arg);
+	void *jnl_failed_arg;
 	struct loop_task jnl_check;
 	struct loop_timer jnl_timer;
 

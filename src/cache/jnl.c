@@ -253,6 +253,8 @@ has_failed(void *arg)
 	struct cache *c = arg;
 	int rc = journal_void_state(c->journal);
 
+	if (!c->jnl_said && c->jnl_failed)
+		c->jnl_failed(c->jnl_failed_arg);
 	if (!c->jnl_said)
 		log_error("journal: %s; it is not used any more: each flush "
 			  "waits for the store from now on",
@@ -268,6 +270,23 @@ has_failed(void *arg)
 	write_admit(c);
 	wb_flush(c);
 	barrier_check(c);
+}
+
+bool
+cache_logged(const struct cache *c, uint64_t *next, uint64_t *written)
+{
+	if (!jnl_active(c))
+		return false;
+	*next = c->seq + 1;
+	*written = journal_written_op(c->journal);
+	return true;
+}
+
+void
+cache_watch_journal(struct cache *c, void (*failed)(void *arg), void *arg)
+{
+	c->jnl_failed = failed;
+	c->jnl_failed_arg = arg;
 }
 
 int

@@ -56,6 +56,8 @@ struct fuse_open_text {
 	struct list link; /* in fuse_front.texts */
 };
 
+#define FUSE_NOTE_MARKS 16
+
 struct fuse_front {
 	/* Configuration. */
 	struct fuse_front_params p;
@@ -92,6 +94,12 @@ struct fuse_front {
 	struct volume_req own_flush; /* for the sake of the ledger */
 	bool own_flushing;
 	uint64_t own_mark;
+	/* How far the journal must have written for the ledger's notes to be
+	 * superfluous; a ring, oldest first. */
+	struct fuse_note_mark {
+		uint64_t pos, op;
+	} marks[FUSE_NOTE_MARKS];
+	unsigned first_mark, nmarks;
 	struct loop_timer trim;
 	uint64_t trim_mark;
 	int64_t own_flush_ns; /* when the last one began */

@@ -77,6 +77,9 @@ uint64_t ledger_head(const struct ledger *l);
 uint64_t ledger_mark(struct ledger *l);
 void ledger_flushed(struct ledger *l, uint64_t mark);
 
+/* What was noted up to here outlives the process without the ledger. */
+void ledger_release(struct ledger *l, uint64_t pos);
+
 /* Nothing was noted for a while: give memory back.  True: it did. */
 bool ledger_trim(struct ledger *l);
 

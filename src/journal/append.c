@@ -111,8 +111,11 @@ rec_written(struct rdev_req *req)
 
 		if (!first->written)
 			break;
-		if (!j->failed)
+		if (!j->failed) {
 			j->written_seq = first->r.seq;
+			if (first->end_op > 0)
+				j->written_op = first->end_op;
+		}
 		list_del(&first->link);
 		rec_put(j, first);
 	}
@@ -209,6 +212,7 @@ rec_begin(struct journal *j, uint16_t kind)
 	r->at = seg_at(&j->super, j->head) + j->head_at;
 	reread_note(j, j->head, j->head_at, j->next_op);
 	r->len = 0;
+	r->end_op = 0;
 	r->cap = j->super.seg_size - j->head_at - JOURNAL_PAGE;
 	if (r->cap > payload_max(j))
 		r->cap = payload_max(j);
@@ -252,6 +256,8 @@ add_extent(struct journal *j, enum journal_kind kind, uint64_t op,
 	x = &r->r.x[r->r.nextents++];
 	*x = (struct journal_extent){
 	    .off = off, .len = len, .op = op, .kind = kind, .at = r->len};
+	if (kind != JOURNAL_SETTLED)
+		r->end_op = op + 1;
 	if (data) {
 		memcpy(r->mem + JOURNAL_PAGE + r->len, data, len);
 		r->len += (uint32_t)len;
@@ -280,6 +286,12 @@ journal_has_room(struct journal *j, uint64_t bytes)
 		return true;
 	j->starved = true;
 	return false;
+}
+
+uint64_t
+journal_written_op(const struct journal *j)
+{
+	return j->written_op;
 }
 
 uint64_t

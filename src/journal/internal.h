@@ -45,6 +45,7 @@ struct rec { /* a record on its way */
 	uint64_t at;  /* in the file */
 	uint32_t cap; /* payload at most */
 	uint32_t len; /* payload so far, without the padding */
+	uint64_t end_op; /* behind its last operation; 0: there is none */
 	bool written;
 	uint8_t *mem; /* a page, and JOURNAL_PAYLOAD_MAX */
 };
@@ -96,6 +97,7 @@ struct journal {
 	unsigned nfree, nall, max;
 	unsigned nflying; /* writes in flight */
 	uint64_t written_seq; /* all up to it are written */
+	uint64_t written_op;  /* and all operations below this one */
 	struct loop_timer linger;
 	bool starved; /* has_room said no */
 
@@ -117,7 +119,9 @@ struct journal {
 	struct list woken; /* waits that are over */
 
 	/* Failure. */
-	bool failed, voiding;
+	bool failed;
+	bool told;    /* the user knows, who had to before it is marked */
+	bool voiding; /* being marked */
 	int void_rc;
 	unsigned void_tries;
 	struct loop_timer void_timer;

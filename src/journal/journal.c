@@ -257,6 +257,12 @@ failed_run(struct loop_task *t)
 
 	if (j->user.failed)
 		j->user.failed(j->user.arg);
+	/* Not before the user knows: what relies on the journal is to say first
+	 * that it cannot any more. */
+	if (!j->told) {
+		j->told = j->voiding = true;
+		super_kick(j);
+	}
 }
 
 static void
@@ -496,6 +502,7 @@ journal_start(struct journal *j, const char *lease, struct err *e)
 		return rc;
 	j->started = true;
 	j->open_seg = false;
+	j->written_op = j->next_op;
 	return 0;
 }
 

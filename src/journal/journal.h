@@ -123,6 +123,9 @@ uint64_t journal_count_ops(uint64_t len, bool data);
  * zeros.  op: the first number of journal_count_ops. */
 void journal_append(struct journal *j, uint64_t op, uint64_t off, uint64_t len,
     const void *data);
+/* Operations below this one have been written.  Without a flush that does not
+ * survive a loss of power; but it does survive this process. */
+uint64_t journal_written_op(const struct journal *j);
 /* The store has all operations on this block up to op: may be lost. */
 void journal_settled(struct journal *j, uint64_t off, uint64_t op);
 

@@ -293,10 +293,8 @@ journal_fail(struct journal *j, int rc, const char *what)
 		return;
 	j->failed = true;
 	err_errno(&j->err, rc, "%s: %s", j->dev->path, what);
-	j->voiding = true;
 	j->void_rc = -EINPROGRESS;
 	flush_fail_all(j);
-	super_kick(j);
 	loop_defer(j->loop, &j->failed_task);
 }
 

@@ -243,6 +243,18 @@ volume_journal(struct volume *v)
 	return v->journal;
 }
 
+bool
+volume_logged(const struct volume *v, uint64_t *next, uint64_t *written)
+{
+	return cache_logged(v->cache, next, written);
+}
+
+void
+volume_watch_journal(struct volume *v, void (*failed)(void *arg), void *arg)
+{
+	cache_watch_journal(v->cache, failed, arg);
+}
+
 struct stat_set *
 volume_stats(struct volume *v)
 {

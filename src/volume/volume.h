@@ -141,6 +141,10 @@ uint32_t volume_block_size(const struct volume *v);
 
 /* NULL: there is none. */
 struct journal *volume_journal(struct volume *v);
+/* As cache_logged and cache_watch_journal. */
+bool volume_logged(const struct volume *v, uint64_t *next, uint64_t *written);
+void volume_watch_journal(
+    struct volume *v, void (*failed)(void *arg), void *arg);
 
 /* SEEK_DATA, SEEK_HOLE: the next offset >= off of that kind; -ENXIO as
  * lseek(2).  Dirty data not yet in the store counts as data. */

@@ -144,6 +144,47 @@ goes_around(void **state)
 	kept_fini(&k);
 }
 
+/* Notes that go soon leave most of a large ring untouched. */
+static void
+stays_at_its_start(void **state)
+{
+	enum { RING = 64 << 20, PIECE = 4096 };
+	static uint8_t data[PIECE];
+	static unsigned char there[RING / 4096];
+	struct kept k;
+	struct disk d = { { 0 }, 0 };
+	uint64_t pos[8] = { 0 };
+	size_t pages = 0;
+
+	assert_int_equal(kept_new(&k, RING, NULL), 0);
+	struct ledger *l = open_ledger(&k);
+
+	ledger_start(&k, l);
+	for (unsigned i = 0; i < 50000; i++) {
+		memset(data, (int)i, sizeof(data));
+		assert_true(ledger_add(l, 0, sizeof(data), data));
+		/* All but the last eight. */
+		ledger_release(l, pos[i % 8]);
+		pos[i % 8] = ledger_head(l);
+		assert_true(ledger_used(l) <= 10 * (PIECE + 64));
+		assert_false(ledger_wants_flush(l));
+	}
+	replay(&k, &d);
+	assert_in_range(d.n, 7, 9);
+	assert_int_equal(d.b[0], (50000 - 1) & 0xff);
+	ledger_free(l);
+
+	void *m = mmap(NULL, RING, PROT_READ, MAP_SHARED, k.fd, KEPT_PAGE);
+
+	assert_true(m != MAP_FAILED);
+	assert_int_equal(mincore(m, RING, there), 0);
+	for (size_t i = 0; i < sizeof(there); i++)
+		pages += there[i] & 1;
+	munmap(m, RING);
+	assert_true(pages * 4096 < 6 << 20);
+	kept_fini(&k);
+}
+
 /* What was told through a pipe is there, at whatever instruction the process
  * was killed. */
 static void
@@ -305,6 +346,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(noted_until_flushed),
 		cmocka_unit_test(goes_around),
+		cmocka_unit_test(stays_at_its_start),
 		cmocka_unit_test(killed),
 		cmocka_unit_test(the_gap),
 		cmocka_unit_test(damage),
