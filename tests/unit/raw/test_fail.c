@@ -335,6 +335,71 @@ test_rebuild_without_memory(void **state)
 	world_fini(w);
 }
 
+/* Take member 1 out and bring it, or a blank disk, back; the n'th allocation
+ * fails.  -ENOMEM: it was said. */
+static int
+change_members(struct world *w, bool blank, const struct simimage *none)
+{
+	struct err e = ERR_INIT;
+	int rc = 0;
+
+	if (ml_state(&w->lab, 1) == RAW_MEMBER_ONLINE)
+		rc = ml_offline(&w->lab, 1, false, &e);
+	if (rc == 0 && ml_state(&w->lab, 1) == RAW_MEMBER_OFFLINE) {
+		if (blank)
+			simdisk_load(w->lab.disk[1], none);
+		rc = blank ? ml_replace(&w->lab, 1, w->lab.disk[1], false, &e)
+			   : ml_online(&w->lab, w->lab.disk[1], false, &e);
+	}
+	if (rc < 0 && rc != -ENOMEM)
+		lab_fail("a change of members: %s", err_text(&e));
+	return rc;
+}
+
+/* Whatever allocation of a change of members fails: it can be asked for again,
+ * and is done then. */
+static void
+test_changes_without_memory(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct simworld none = {0};
+	struct simdisk *spare = simdisk_new(&none, 27u << 20);
+	struct simimage *empty = simdisk_save(spare);
+	unsigned refused[2] = {0};
+
+	must(w);
+	world_init(w, 2, "changes without memory");
+	for (unsigned blank = 0; blank < 2; blank++) {
+		bool hit = true;
+
+		for (unsigned n = 1; hit; n++) {
+			int rc;
+
+			lab_reproduce("tests/unit/raw/test_fail (changes "
+				      "without memory, %u, allocation %u)",
+			    blank, n);
+			lab_restore(&w->lab);
+			lab_must_open(&w->lab);
+			fault_malloc_arm(n);
+			rc = change_members(w, blank, empty);
+			hit = fault_hit();
+			fault_malloc_arm(0);
+			refused[blank] += rc < 0;
+			if (rc < 0)
+				lab_check(
+				    change_members(w, blank, empty) == 0);
+			lab_check(ml_rebuilt(&w->lab) == 0);
+			lab_check(ml_health(&w->lab) == POOL_WHOLE);
+			lab_must_close(&w->lab);
+			ml_check_redundancy(&w->lab, w->before, "changed");
+		}
+	}
+	lab_check(refused[0] > 1 && refused[1] > 1);
+	simimage_free(empty);
+	simdisk_free(spare);
+	world_fini(w);
+}
+
 static void
 scrub_progress(void *arg, uint64_t done, uint64_t total)
 {
@@ -401,6 +466,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scrub_without_memory),
 	    cmocka_unit_test(test_rebuild_without_memory),
+	    cmocka_unit_test(test_changes_without_memory),
 	    cmocka_unit_test(test_allocations),
 	    cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_memory_is_no_fault),

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +116,36 @@ test_missing_returns(void **state)
 	}
 }
 
+/* By path, column and UUID; a path that nobody has means the one that is gone. */
+static void
+test_names(void **state)
+{
+	char uuid[33] = "";
+	struct pool_status st;
+	struct err e = ERR_INIT;
+	unsigned c = 99;
+
+	setup(&profiles[1], 50);
+	ml_status(&lab, &st);
+	for (unsigned i = 0; i < 16; i++)
+		snprintf(uuid + 2 * i, 3, "%02X", st.member[1].uuid[i]);
+	assert_int_equal(pool_member_find(lab.pool, "disk1", &c, &e), 0);
+	assert_int_equal(c, 1);
+	assert_int_equal(pool_member_find(lab.pool, "0", &c, &e), 0);
+	assert_int_equal(c, 0);
+	assert_int_equal(pool_member_find(lab.pool, uuid, &c, &e), 0);
+	assert_int_equal(c, 1);
+	assert_int_equal(
+	    pool_member_find(lab.pool, "/dev/none", &c, &e), -ENOENT);
+	assert_int_equal(pool_member_find(lab.pool, "99", &c, &e), -ENOENT);
+	assert_non_null(strstr(err_text(&e), "by its path, its column"));
+	assert_int_equal(ml_offline(&lab, 1, false, &e), 0);
+	assert_int_equal(pool_member_find(lab.pool, "/dev/none", &c, &e), 0);
+	assert_int_equal(c, 1);
+	lab_must_close(&lab);
+	teardown();
+}
+
 /* --- another device ----------------------------------------------------------------- */
 
 static void
@@ -180,6 +211,7 @@ main(void)
 	    cmocka_unit_test(test_offline_online),
 	    cmocka_unit_test(test_missing_returns),
 	    cmocka_unit_test(test_replace),
+	    cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
