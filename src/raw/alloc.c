@@ -12,6 +12,13 @@
  * The search begins at the cursor and goes on around the end.  A full segment
  * is passed over by its count, a full word by its value, so a nearly full pool
  * costs a look at 4 bytes for each 64 MiB.
+ *
+ * Objects of one size take a multiple of N addresses each where that size is a
+ * multiple of k sectors, as blocks are.  Side by side all would begin on the
+ * same member: the first m members would have all the parity, and never be read.
+ * So where the cursor goes on from one TURN of addresses to the next it steps to
+ * the first address whose member is the turn's number mod N: a sector of every
+ * 4 MiB stays free, for smaller objects, and fragments still lie side by side.
  */
 #include "raw/alloc.h"
 
@@ -23,8 +30,10 @@
 
 #define SEGMENT_SHIFT 14
 #define SEGMENT (1u << SEGMENT_SHIFT)
+#define TURN_SHIFT 10
 
 struct alloc {
+	unsigned members;
 	uint64_t total, nfree, cursor;
 	uint64_t limit;	    /* the zone of the index begins here */
 	uint64_t zone_free; /* free addresses in it */
@@ -51,12 +60,14 @@ word_mask(uint64_t i, uint32_t bits)
 }
 
 struct alloc *
-alloc_new(uint64_t total)
+alloc_new(uint64_t total, unsigned members)
 {
 	struct alloc *a = calloc(1, sizeof(*a));
 
+	must(members > 0);
 	if (!a)
 		return NULL;
+	a->members = members;
 	a->total = a->nfree = a->limit = total;
 	a->nseg = (total + SEGMENT - 1) / SEGMENT;
 	a->bits = calloc(a->nseg * (SEGMENT / 64) + 1, sizeof(*a->bits));
@@ -166,6 +177,17 @@ set_used(struct alloc *a, uint64_t addr, uint32_t n)
 	a->zone_free -= in_zone(a, addr, n);
 }
 
+/* Where to go on behind an extent of [addr, end). */
+static uint64_t
+next_cursor(const struct alloc *a, uint64_t addr, uint64_t end)
+{
+	uint64_t turn = end >> TURN_SHIFT, n = a->members;
+
+	if (turn == addr >> TURN_SHIFT)
+		return end;
+	return end + (turn % n + n - end % n) % n;
+}
+
 int
 alloc_take(struct alloc *a, uint32_t n, uint64_t *addr)
 {
@@ -176,7 +198,7 @@ alloc_take(struct alloc *a, uint32_t n, uint64_t *addr)
 	    !find_run(a, 0, a->cursor, a->limit, n, addr))
 		return -ENOSPC;
 	set_used(a, *addr, n);
-	a->cursor = *addr + n;
+	a->cursor = next_cursor(a, *addr, *addr + n);
 	return 0;
 }
 

@@ -15,12 +15,13 @@
  */
 struct alloc;
 
-/* All of total addresses are free.  NULL: no memory. */
-struct alloc *alloc_new(uint64_t total);
+/* All of total addresses, of so many members, are free.  NULL: no memory. */
+struct alloc *alloc_new(uint64_t total, unsigned members);
 void alloc_free(struct alloc *a); /* accepts NULL */
 
 /* n consecutive free addresses, near the last ones taken so that writes follow
- * each other.  -ENOSPC: there is no such run (there may be shorter ones). */
+ * each other, but so that their first member changes now and then.  -ENOSPC:
+ * there is no such run (there may be shorter ones). */
 int alloc_take(struct alloc *a, uint32_t n, uint64_t *addr);
 
 /*

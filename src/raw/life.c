@@ -318,7 +318,7 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 	rc = -ENOMEM;
 	p->ec = ec_new(p->k, p->m);
 	p->index = index_new(p->k, p->m);
-	p->alloc = alloc_new(p->super.data_sectors * p->n);
+	p->alloc = alloc_new(p->super.data_sectors * p->n, p->n);
 	p->super_bytes = buf_new((size_t)p->n * RAW_NCOPIES * RAW_SECTOR);
 	if (!p->ec || !p->index || !p->alloc || !p->super_bytes) {
 		err_errno(e, rc, "open pool");

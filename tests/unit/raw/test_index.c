@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "raw/alloc.h"
+#include "raw/geom.h"
 #include "raw/index.h"
 
 #define K 4
@@ -323,11 +324,46 @@ test_damage(void **state)
 	index_free(ix);
 }
 
+/* Blocks one after the other: every member has its part of the parity, of each
+ * 32 MiB too, and next to nothing is lost. */
+static void
+test_parity_rotates(void **state)
+{
+	static const struct {
+		unsigned k, m;
+	} profile[] = {{1, 1}, {2, 1}, {4, 2}, {8, 2}, {16, 4}};
+	const unsigned total = 1 << 18;
+
+	for (unsigned i = 0; i < 5; i++) {
+		unsigned k = profile[i].k, m = profile[i].m, n = k + m;
+		uint32_t space = geom_space(k, m, 128 << 10);
+		struct alloc *a = alloc_new(total, n);
+		unsigned begins[RAW_MAX_MEMBERS] = {0}, window = 0, all = 0;
+		uint64_t addr;
+
+		assert_non_null(a);
+		while (alloc_take(a, space, &addr) == 0) {
+			begins[addr % n]++;
+			all++;
+			if (++window * space < n * 1200)
+				continue;
+			for (unsigned c = 0; c < n; c++) {
+				assert_in_range(begins[c] * n, window / 2,
+				    2 * window);
+				begins[c] = 0;
+			}
+			window = 0;
+		}
+		assert_true(all * space > total * 0.998);
+		alloc_free(a);
+	}
+}
+
 #define TOTAL 40000
 static void
 test_alloc(void **state)
 {
-	struct alloc *a = alloc_new(TOTAL);
+	struct alloc *a = alloc_new(TOTAL, 6);
 	uint8_t *used = calloc(1, TOTAL);
 	struct {
 		uint64_t addr;
@@ -431,6 +467,7 @@ main(void)
 	    cmocka_unit_test(test_memory),
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test_setup(test_alloc, seed_setup),
+	    cmocka_unit_test(test_parity_rotates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
