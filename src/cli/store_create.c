@@ -33,7 +33,7 @@ static const struct conf_opt own[] = {
     {"sparse", 0, CONF_FLAG, CONF_AT(struct create, sparse),
 	.help = "image files take space when it is used (and writes fail when "
 		"there is none then)"},
-    {"name", 0, CONF_STRING, CONF_AT(struct create, name), .def = "pool",
+    {"name", 0, CONF_STRING, CONF_AT(struct create, name), .def = "store",
 	.help = "a name for people"},
     {"log-size", 0, CONF_SIZE, CONF_AT(struct create, log_bytes),
 	.min = 16 << 20, .max = 4ull << 30,

@@ -70,10 +70,10 @@ static const struct tool_usage offline_usage = {
 
 static const struct tool_usage online_usage = {
     .verb = "store online",
-    .operands = "[PATH...|DIR] DEVICE",
-    .about = "Bring back the member on DEVICE, which was away, was taken out, or\n"
-	     "had failed. It takes part at once; what it has missed is written\n"
-	     "to it.",
+    .operands = "[PATH...|DIR] MEMBER",
+    .about = "Bring back a member, which was away, was taken out, or had failed,\n"
+	     "by the path of its device, or by its column or UUID if it is where\n"
+	     "it was. It takes part at once; what it has missed is written to it.",
     .examples = "  pail store online /dev/sdc\n"
 		"  pail store online /dev/sdb /dev/sdd /dev/sdc\n",
     .own = online_opts,
@@ -113,6 +113,15 @@ gone_path(const char *given, char out[PATH_MAX])
 		snprintf(out, PATH_MAX, "%s", given);
 }
 
+/* A column or a UUID. */
+static bool
+is_name(const char *s)
+{
+	return s[strspn(s, "0123456789")] == '\0' ||
+	    (strlen(s) == 32 &&
+		s[strspn(s, "0123456789abcdefABCDEF")] == '\0');
+}
+
 /* The UUID if the device can be read; a column or UUID as it was given; else
  * the path, from the root on. */
 static const char *
@@ -132,9 +141,7 @@ member_name(const char *given, char name[PATH_MAX])
 		snprintf(name + 2 * (size_t)i, 3, "%02x", s.member_uuid[i]);
 	if (good)
 		return name;
-	if (given[strspn(given, "0123456789")] == '\0' ||
-	    (strlen(given) == 32 &&
-		given[strspn(given, "0123456789abcdefABCDEF")] == '\0'))
+	if (is_name(given))
 		return given;
 	gone_path(given, name);
 	return name;
@@ -242,14 +249,16 @@ online(struct member_verb *v, char **argv)
 {
 	int n = v->tool.noperands;
 	char *device = argv[n - 1], path[PATH_MAX];
-	int rc = absolute(&v->tool, device, path);
+	bool named = is_name(device) && access(device, F_OK) < 0;
+	int rc = named ? 0 : absolute(&v->tool, device, path);
 
 	if (rc < 0)
 		return rc;
 	collect_names(v, argv, n - 1, device, NULL);
-	return ask(v, device, "Rebuilding",
-	    json_pack("{s:s, s:s, s:b, s:b}", "do", "online", "path", path,
-		"force", (int)v->tool.force, "wait", (int)!v->no_wait),
+	return ask(v, named ? NULL : device, "Rebuilding",
+	    json_pack("{s:s, s:s, s:b, s:b}", "do", "online",
+		named ? "member" : "path", named ? device : path, "force",
+		(int)v->tool.force, "wait", (int)!v->no_wait),
 	    "is back");
 }
 

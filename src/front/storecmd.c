@@ -341,12 +341,38 @@ do_offline(struct store_cmd *c, const json_t *question)
 		    asks(question, "force"));
 }
 
+/* The device of a member that is named by its column or UUID. */
+static int
+open_member(struct store_cmd *c, const json_t *question, struct rdev **dev)
+{
+	struct pool_status s;
+	unsigned column;
+	int rc = find_member(c, question, &column);
+
+	if (rc < 0)
+		return rc;
+	pool_get_status(c->pool, &s);
+	if (s.member[column].path[0] == '\0')
+		return err_set(&c->err, -ENOENT,
+		    "where member %u is, is not known: name its device",
+		    column);
+	if (s.member[column].here)
+		return err_set(&c->err, -EALREADY,
+		    "member %u (%s) is in use already", column,
+		    s.member[column].path);
+	return rdev_open(c->loop, c->fileio, s.member[column].path, false, dev,
+	    &c->err);
+}
+
 static void
 do_online(struct store_cmd *c, const json_t *question)
 {
 	struct rdev *dev;
+	int rc = json_object_get(question, "member") != NULL ?
+	    open_member(c, question, &dev) :
+	    open_device(c, question, &dev);
 
-	if (open_device(c, question, &dev) < 0)
+	if (rc < 0)
 		end(c, NULL);
 	else
 		pool_member_online(

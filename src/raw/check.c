@@ -98,7 +98,7 @@ read_all(struct pool *p, const struct scrub_ops *ops, struct check_result *r,
 	if (scrub_start(p, &mine))
 		rc = loop_run_until(p->loop, &g.done);
 	if (rc < 0)
-		return err_errno(e, rc, "check pool \"%s\"", p->super.name);
+		return err_errno(e, rc, "check store \"%s\"", p->super.name);
 	r->objects = g.result.objects;
 	r->bytes = g.result.bytes;
 	r->lost = g.result.lost;
@@ -115,7 +115,7 @@ pool_check(struct pool *p, const struct scrub_ops *ops, struct check_result *r,
 	must(p->read_only);
 	memset(r, 0, sizeof(*r));
 	if (!sector)
-		return err_errno(e, -ENOMEM, "check pool");
+		return err_errno(e, -ENOMEM, "check store");
 	for (unsigned c = 0; c < p->n; c++)
 		check_supers(p, c, sector, r);
 	free(sector);

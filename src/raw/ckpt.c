@@ -199,7 +199,7 @@ ckpt_end(struct ckpt *c, int rc)
 	struct ckpt_wait *waiters = c->waiters, *next = c->next;
 
 	if (rc < 0) {
-		log_warn("checkpoint of pool %s failed: %s; the log stays "
+		log_warn("checkpoint of store %s failed: %s; the log stays "
 			 "until the next one",
 		    p->super.name, strerror(-rc));
 		if (!c->in_doubt)

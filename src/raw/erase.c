@@ -54,7 +54,7 @@ read_super(struct erase *x, unsigned i, struct raw_super *s, struct err *e)
 		}
 	}
 	return err_set(e, -EINVAL,
-	    "%s is not a member of a pool; nothing was changed", d->path);
+	    "%s is not a member of a store; nothing was changed", d->path);
 }
 
 static int
@@ -68,7 +68,7 @@ open_all(struct erase *x, struct loop *l, struct fileio *io, const char *list,
 
 	x->sector = aligned_alloc(RAW_SECTOR, RAW_SECTOR);
 	if (!paths || !x->sector)
-		rc = err_errno(e, -ENOMEM, "erase a pool");
+		rc = err_errno(e, -ENOMEM, "erase a store");
 	for (unsigned i = 0; rc == 0 && i < npaths; i++) {
 		rc = rdev_open(l, io, paths[i], read_only, &x->dev[x->n], e);
 		if (rc < 0)
@@ -78,7 +78,7 @@ open_all(struct erase *x, struct loop *l, struct fileio *io, const char *list,
 		if (rc == 0 && i > 0 &&
 		    memcmp(one.pool_uuid, s->pool_uuid, 16) != 0)
 			rc = err_set(e, -EINVAL,
-			    "%s belongs to pool \"%s\", %s to another one, "
+			    "%s belongs to store \"%s\", %s to another one, "
 			    "\"%s\"; name the members of one. Nothing was "
 			    "changed",
 			    x->dev[0]->path, s->name, paths[i], one.name);

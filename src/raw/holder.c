@@ -81,9 +81,7 @@ raw_holder(int fd, char out[RAW_HOLDER_MAX])
 		return out;
 	}
 	if (pid == getpid()) {
-		snprintf(out, RAW_HOLDER_MAX,
-		    "this command itself, for another volume of the same store "
-		    "(which is opened once: copy by way of a file),");
+		snprintf(out, RAW_HOLDER_MAX, "this command itself");
 		return out;
 	}
 	read_command(pid, command);

@@ -171,7 +171,7 @@ ckpt_and_wait(struct pool *p, struct err *e)
 		rc = w.rc;
 	if (rc < 0)
 		return err_errno(
-		    e, rc, "pool \"%s\": checkpoint", p->super.name);
+		    e, rc, "store \"%s\": checkpoint", p->super.name);
 	return 0;
 }
 
@@ -207,7 +207,7 @@ make_even(struct pool *p, struct err *e)
 {
 	int rc = p->uneven ? update_and_wait(p) : 0;
 
-	return rc < 0 ? err_errno(e, rc, "pool \"%s\": superblocks",
+	return rc < 0 ? err_errno(e, rc, "store \"%s\": superblocks",
 			    p->super.name)
 		      : 0;
 }
@@ -251,7 +251,7 @@ begin_rebuild(struct pool *p, bool resume, struct err *e)
 		    p->super.member[c].state != RAW_MEMBER_REBUILDING)
 			continue;
 		if (rebuild_reserve(p) < 0)
-			return err_errno(e, -ENOMEM, "open pool");
+			return err_errno(e, -ENOMEM, "open store");
 		member_event(p, (int)c, MEMBER_GOOD,
 		    "%s; what it lacks is being rebuilt",
 		    resume ? "is not whole yet" : "is back");
@@ -278,7 +278,7 @@ begin_epoch(struct pool *p, bool forced, struct err *e)
 	p->epoch_online = pool_whole_members(p);
 	if (p->epoch_online < p->k || (2 * p->epoch_online < before && !forced))
 		return err_set(e, -EIO,
-		    "pool \"%s\": members failed while it was opened, %u of "
+		    "store \"%s\": members failed while it was opened, %u of "
 		    "%u are left",
 		    p->super.name, p->epoch_online, before);
 	if (p->top_epoch > p->super.epoch)
@@ -302,7 +302,7 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 	int rc = -ENOMEM;
 
 	if (!p || !left) {
-		err_errno(e, rc, "open pool");
+		err_errno(e, rc, "open store");
 		goto fail;
 	}
 	memcpy(left, devs, n * sizeof(*left));
@@ -321,7 +321,7 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 	p->alloc = alloc_new(p->super.data_sectors * p->n, p->n);
 	p->super_bytes = buf_new((size_t)p->n * RAW_NCOPIES * RAW_SECTOR);
 	if (!p->ec || !p->index || !p->alloc || !p->super_bytes) {
-		err_errno(e, rc, "open pool");
+		err_errno(e, rc, "open store");
 		goto fail;
 	}
 	rc = recover_index(p, e);
@@ -346,7 +346,7 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 		if (rc == 0)
 			rc = begin_rebuild(p, resume, e);
 		if (rc == 0 && discard_init(p, op->discard) < 0)
-			rc = err_errno(e, -ENOMEM, "open pool");
+			rc = err_errno(e, -ENOMEM, "open store");
 		if (rc < 0)
 			goto fail;
 		loop_timer_set(l, &p->ckpt_timer, loop_now(l) + CKPT_EVERY);
@@ -384,7 +384,7 @@ mark_clean(struct pool *p, struct err *e)
 	p->super.flags |= RAW_FLAG_CLEAN;
 	rc = update_and_wait(p);
 	if (rc < 0)
-		return err_errno(e, rc, "close pool \"%s\"", p->super.name);
+		return err_errno(e, rc, "close store \"%s\"", p->super.name);
 	return 0;
 }
 

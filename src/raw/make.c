@@ -171,8 +171,8 @@ raw_look(const char *path, struct err *e)
 		rc = err_errno(e, -errno, "read %s", path);
 	if (n == (ssize_t)sizeof(sector) && raw_super_looks_like(sector))
 		rc = err_set(e, -EEXIST,
-		    "%s is a member of a pool already. Nothing was changed. If "
-		    "that pool may be lost: --force",
+		    "%s is a member of a store already. Nothing was changed. If "
+		    "that store may be lost: --force",
 		    path);
 	if (rc == 0)
 		rc = look_for_data(fd, path, e);

@@ -40,7 +40,7 @@ member_event(struct pool *p, int column, enum member_tone tone,
 	va_start(ap, fmt);
 	vsnprintf(ev->text, sizeof(ev->text), fmt, ap);
 	va_end(ap);
-	log_msg(level[tone], "%s%s: %s", column < 0 ? "pool " : "",
+	log_msg(level[tone], "%s%s: %s", column < 0 ? "store " : "",
 	    path ? path : "a member", ev->text);
 }
 
@@ -188,7 +188,7 @@ member_failed(
 		return;
 	m->write_errors++;
 	member_event(p, (int)column, MEMBER_BAD,
-	    "%s at %llu failed: %s; the member is taken out of the pool", what,
+	    "%s at %llu failed: %s; the member is taken out of the store", what,
 	    (unsigned long long)off, strerror(-rc));
 	out(p, column);
 }
@@ -197,7 +197,7 @@ void
 member_timed_out(struct pool *p, unsigned column, int64_t age_ns)
 {
 	member_event(p, (int)column, MEMBER_BAD,
-	    "no answer for %.1f s; the member is taken out of the pool",
+	    "no answer for %.1f s; the member is taken out of the store",
 	    (double)age_ns / 1e9);
 	out(p, column);
 }
@@ -273,7 +273,7 @@ judge(struct pool *p, unsigned column)
 		return;
 	member_event(p, (int)column, MEMBER_BAD,
 	    "%u errors in this hour, %u in a row; the member is taken out of "
-	    "the pool",
+	    "the store",
 	    m->hour_errors, m->row_errors);
 	out(p, column);
 }
@@ -305,7 +305,7 @@ member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc)
 	/* A device that is gone will not come back by waiting. */
 	if (is_gone(rc) && !p->read_only && member_is_spare(p, column)) {
 		member_event(p, (int)column, MEMBER_BAD,
-		    "is gone (%s); it is taken out of the pool",
+		    "is gone (%s); it is taken out of the store",
 		    strerror(-rc));
 		out(p, column);
 		return;
@@ -359,7 +359,7 @@ member_lies(struct pool *p, unsigned column, uint64_t off)
 	    (unsigned long long)off);
 	count_rewrite(p, column,
 	    "does not keep what it says it has written; the member is taken "
-	    "out of the pool");
+	    "out of the store");
 }
 
 /*
@@ -386,5 +386,5 @@ member_not_rewritten(struct pool *p, unsigned column, uint64_t off, int rc)
 	    (unsigned long long)off, strerror(-rc));
 	count_rewrite(p, column,
 	    "cannot be rewritten in several places; the member is taken out of "
-	    "the pool");
+	    "the store");
 }

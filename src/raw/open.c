@@ -70,7 +70,7 @@ raw_open_paths(struct loop *l, struct fileio *io, const char *list,
 	int rc = 0;
 
 	if (!paths)
-		return err_errno(e, -ENOMEM, "open a pool");
+		return err_errno(e, -ENOMEM, "open a store");
 	for (unsigned i = 0; i < npaths; i++) {
 		struct err one = ERR_INIT;
 

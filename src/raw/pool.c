@@ -94,13 +94,13 @@ pool_fail_later(struct pool *p, struct pool_req *r, int rc)
 		r->err = p->why;
 	else if (rc == -EROFS && pool_at_risk(p))
 		err_set(&r->err, rc,
-		    "pool \"%s\" has no redundancy left and takes no writes "
+		    "store \"%s\" has no redundancy left and takes no writes "
 		    "until a member is back or replaced",
 		    p->super.name);
 	else if (rc == -ENOSPC)
-		err_set(&r->err, rc, "the pool \"%s\" is full", p->super.name);
+		err_set(&r->err, rc, "the store \"%s\" is full", p->super.name);
 	else if (rc < 0 && r->err.rc == 0)
-		err_errno(&r->err, rc, "pool \"%s\"", p->super.name);
+		err_errno(&r->err, rc, "store \"%s\"", p->super.name);
 	r->rc = rc;
 	r->task.run = answer_later;
 	loop_defer(p->loop, &r->task);
@@ -114,7 +114,7 @@ pool_stop_writes(struct pool *p, const struct err *why)
 	p->read_only = p->stopped = true;
 	p->why = *why;
 	p->why.rc = -EROFS;
-	log_error("pool %s takes no more writes: %s", p->super.name,
+	log_error("store %s takes no more writes: %s", p->super.name,
 	    err_text(why));
 	log_kick(p);
 	write_retry(p);
@@ -211,7 +211,7 @@ pool_create(struct rdev *const *devs, unsigned n,
 	fixed = RAW_LOG_START + s.log_sectors + RAW_TAIL_SECTORS;
 	if (end / RAW_SECTOR < fixed + 2048)
 		return err_set(e, -ENOSPC,
-		    "%s has %llu MiB; a pool needs at least %llu MiB of each "
+		    "%s has %llu MiB; a store needs at least %llu MiB of each "
 		    "member", smallest,
 		    (unsigned long long)(end >> 20),
 		    (unsigned long long)((fixed + 2048) * RAW_SECTOR >> 20));
@@ -229,7 +229,7 @@ pool_create(struct rdev *const *devs, unsigned n,
 	}
 	sector = aligned_alloc(RAW_SECTOR, RAW_SECTOR);
 	if (!sector)
-		return err_errno(e, -ENOMEM, "create pool");
+		return err_errno(e, -ENOMEM, "create store");
 	for (unsigned c = 0; c < n && rc == 0; c++) {
 		s.column = (uint8_t)c;
 		memcpy(s.member_uuid, s.member[c].uuid, 16);

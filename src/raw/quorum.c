@@ -78,7 +78,7 @@ check_histories(
 		for (unsigned j = 0; j < n; j++)
 			if (quorum_diverged(devs[i].super, devs[j].super))
 				return err_set(e, -ESTALE,
-				    "pool \"%s\": %s and %s have each been "
+				    "store \"%s\": %s and %s have each been "
 				    "written without the other (to epoch %llu "
 				    "and %llu). Nothing was changed. Name only "
 				    "the members of the history that you keep, "
@@ -135,12 +135,12 @@ quorum_decide(struct quorum_device *devs, unsigned n, bool read_only,
 	 * to read. */
 	if (have + (read_only ? some : 0) < s->k)
 		return err_set(e, -ENODEV,
-		    "pool \"%s\": %u of %u members are here and up to date, at "
+		    "store \"%s\": %u of %u members are here and up to date, at "
 		    "least %u are needed; nothing was changed",
 		    s->name, have, s->k + s->m, s->k);
 	if (2 * have <= online && !force && !read_only)
 		return err_set(e, -ENODEV,
-		    "pool \"%s\": only %u of %u members that were in use are "
+		    "store \"%s\": only %u of %u members that were in use are "
 		    "here, and the others may have newer data. Bring one more, "
 		    "mount it read-only, or accept to lose what only they have "
 		    "with force-degraded=yes (raw:PATH?force-degraded=yes)",

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "base/parse.h"
 #include "raw/alloc.h"
 
 /* --- who waits ------------------------------------------------------------------ */
@@ -228,13 +229,15 @@ rebuild_saved(struct pool *p, int rc)
 {
 	struct rebuild *rb = p->rebuild;
 
+	char size[FORMAT_MAX];
+
 	if (!rb || !rb->publishing || rc < 0)
 		return;
 	for (unsigned c = 0; c < p->n; c++)
 		if (rb->members & (1u << c))
 			member_event(p, (int)c, MEMBER_GOOD,
-			    "is rebuilt and online: %llu MiB were written%s",
-			    (unsigned long long)(rb->written >> 20),
+			    "is rebuilt and online: %s written%s",
+			    format_size(size, rb->written),
 			    rb->lost ? "; some objects are lost" : "");
 	p->epoch_online = pool_whole_members(p);
 	p->rebuild_rc = rb->lost ? -EIO : 0;

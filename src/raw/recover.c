@@ -120,7 +120,7 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 		if (f->super.end <= d->bytes)
 			return 0;
 		return err_set(e, -ENXIO,
-		    "%s has %llu bytes; as a member of pool \"%s\" it had %llu",
+		    "%s has %llu bytes; as a member of store \"%s\" it had %llu",
 		    d->path, (unsigned long long)d->bytes, f->super.name,
 		    (unsigned long long)f->super.end);
 	}
@@ -129,8 +129,8 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 	if (newer_format > 0)
 		rc = -ENOTSUP;
 	return err_set(e, rc,
-	    "%s: %s; it is not a member of a pool, or of a newer one. pail "
-	    "store create makes a pool",
+	    "%s: %s; it is not a member of a store, or of a newer one. pail "
+	    "store create makes a store",
 	    d->path,
 	    first.rc < 0 ? err_text(&first) : "too short for a superblock");
 }
@@ -151,8 +151,8 @@ take_for(struct rdev *d, struct found *f, const uint8_t uuid[16])
 	if (!best)
 		return;
 	if (!of_pool(&f->super, uuid))
-		log_warn("%s: was a member of pool \"%s\", and was being made "
-			 "one of pool \"%s\"",
+		log_warn("%s: was a member of store \"%s\", and was being made "
+			 "one of store \"%s\"",
 		    d->path, f->super.name, best->name);
 	f->super = *best;
 	f->mixed = false;
@@ -179,7 +179,7 @@ settle_mixed(
 			return err_set(e, -EINVAL,
 			    "%s has superblocks of two pools (\"%s\" is one): it "
 			    "was being made a member. Name it together with the "
-			    "other members of the pool, or not at all. Nothing "
+			    "other members of the store, or not at all. Nothing "
 			    "was changed",
 			    devs[i]->path, f[i].super.name);
 	}
@@ -195,8 +195,8 @@ same_pool(struct rdev *const *devs, const struct found *f, unsigned n,
 			if (memcmp(f[i].super.pool_uuid, f[j].super.pool_uuid,
 				16) != 0)
 				return err_set(e, -EINVAL,
-				    "%s belongs to pool \"%s\", %s to another "
-				    "pool, \"%s\"; name the members of one",
+				    "%s belongs to store \"%s\", %s to another "
+				    "store, \"%s\"; name the members of one",
 				    devs[j]->path, f[j].super.name,
 				    devs[i]->path, f[i].super.name);
 			if (memcmp(f[i].super.member_uuid,
@@ -216,7 +216,7 @@ check_features(const struct pool *p, struct err *e)
 	if (p->super.ro_compat == 0 || p->reading_only)
 		return 0;
 	return err_set(e, -ENOTSUP,
-	    "pool \"%s\" has features %llx that this pail cannot write; mount "
+	    "store \"%s\" has features %llx that this pail cannot write; mount "
 	    "it read-only, or take a newer pail",
 	    p->super.name, (unsigned long long)p->super.ro_compat);
 }
@@ -233,7 +233,7 @@ take_device(struct pool *p, const struct quorum_device *q, struct rdev **dev)
 	p->top_epoch = epoch > p->top_epoch ? epoch : p->top_epoch;
 	switch (q->role) {
 	case QUORUM_REPLACED:
-		log_warn("%s: was replaced in pool %s, and is no member any "
+		log_warn("%s: was replaced in store %s, and is no member any "
 			 "more",
 		    q->path, p->super.name);
 		return;
@@ -279,7 +279,7 @@ read_all_supers(
 		}
 		if (rc == -ENOTSUP || rc == -ENOMEM || *n == 1)
 			return err_set(e, rc, "%s", err_text(&one));
-		log_warn("%s; the pool is opened without it%s", err_text(&one),
+		log_warn("%s; it is left out%s", err_text(&one),
 		    rc == -EBADMSG
 			? ", and it is not written to (pail store replace "
 			  "makes it a member)"
@@ -301,7 +301,7 @@ recover_members(struct pool *p, struct rdev **devs, unsigned n,
 	int rc = 0;
 
 	if (!f || !q)
-		rc = err_errno(e, -ENOMEM, "open pool");
+		rc = err_errno(e, -ENOMEM, "open store");
 	if (rc == 0)
 		rc = read_all_supers(devs, f, &n, e);
 	if (rc == 0)
@@ -503,7 +503,7 @@ recover_index(struct pool *p, struct err *e)
 		free(bytes);
 	}
 	if (rc < 0)
-		return err_wrap(e, rc, "pool \"%s\": index", p->super.name);
+		return err_wrap(e, rc, "store \"%s\": index", p->super.name);
 	return 0;
 }
 

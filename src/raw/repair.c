@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "base/parse.h"
 #include "raw/ckpt.h"
 #include "raw/log.h"
 #include "raw/look.h"
@@ -74,7 +75,7 @@ finish(struct pool_change *c, int rc)
 	if (rc < 0) {
 		rdev_close(c->dev);
 		if (c->err.rc == 0)
-			err_errno(&c->err, rc, "pool \"%s\"", p->super.name);
+			err_errno(&c->err, rc, "store \"%s\"", p->super.name);
 	}
 	c->dev = NULL;
 	c->rc = rc;
@@ -102,11 +103,29 @@ enqueue(struct pool *p, struct pool_change *c,
 		loop_defer(p->loop, &p->change_task);
 }
 
-static void
-refuse(struct pool_change *c, int rc, const char *why)
+static const char *
+path_of(const struct pool *p, unsigned column)
 {
-	err_set(&c->err, rc, "%s", why);
-	finish(c, rc);
+	const char *path = p->member[column].path;
+
+	return path ? path : "its device is gone";
+}
+
+/* -ENOSPC if the device is too small for a member. */
+static int
+check_bytes(struct pool_change *c)
+{
+	uint64_t least = c->pool->super.end;
+	char has[FORMAT_MAX], needs[FORMAT_MAX];
+
+	if (c->dev->bytes >= least)
+		return 0;
+	return err_set(&c->err, -ENOSPC,
+	    "%s has %s (%llu bytes), and a member of store \"%s\" needs %s "
+	    "(%llu bytes). Nothing was changed",
+	    c->dev->path, format_size(has, c->dev->bytes),
+	    (unsigned long long)c->dev->bytes, c->pool->super.name,
+	    format_size(needs, least), (unsigned long long)least);
 }
 
 /* What all changes need. */
@@ -117,7 +136,7 @@ begin_work(struct pool_change *c)
 	struct work *w;
 
 	if (p->read_only) {
-		err_set(&c->err, -EROFS, "pool \"%s\" takes no writes: %s",
+		err_set(&c->err, -EROFS, "store \"%s\" takes no writes: %s",
 		    p->super.name, err_text(&p->why));
 		finish(c, -EROFS);
 		return NULL;
@@ -143,16 +162,19 @@ check_leave(struct pool_change *c)
 		return 0;
 	if (!member_is_spare(p, c->column))
 		return err_set(&c->err, -EBUSY,
-		    "%u members have everything, and %u are needed to read it: "
-		    "none of them can leave. Nothing was changed",
-		    pool_whole_members(p), p->k);
+		    "member %u (%s) cannot leave: %u members have everything, "
+		    "and %u are needed to read it. Nothing was changed",
+		    c->column, path_of(p, c->column), pool_whole_members(p),
+		    p->k);
 	p->member[c->column].failed = true; /* if it were so */
 	risk = pool_at_risk(p) && !risk;
 	p->member[c->column].failed = false;
 	if (risk && !c->force)
 		return err_set(&c->err, -EBUSY,
-		    "without it no redundancy is left, and no writes would be "
-		    "taken; --force if that is meant. Nothing was changed");
+		    "without member %u (%s) no redundancy is left, and no "
+		    "writes would be taken; --force if that is meant. Nothing "
+		    "was changed",
+		    c->column, path_of(p, c->column));
 	return 0;
 }
 
@@ -228,7 +250,9 @@ offline_begin(struct pool_change *c)
 	if (!w)
 		return;
 	if (!pool_dev(c->pool, c->column)) {
-		refuse(c, -EALREADY, "the member is not in use");
+		rc = err_set(&c->err, -EALREADY, "member %u (%s) is out already",
+		    c->column, path_of(c->pool, c->column));
+		finish(c, rc);
 		return;
 	}
 	rc = check_leave(c);
@@ -370,10 +394,10 @@ online_looked(struct pool_change *c, const struct raw_super *s)
 
 	c->column = member_on(p, s);
 	if (p->read_only) {
-		rc = err_set(&c->err, -EROFS, "the pool takes no writes");
+		rc = err_set(&c->err, -EROFS, "the store takes no writes");
 	} else if (c->column == p->n) {
 		rc = err_set(&c->err, -EINVAL,
-		    "%s is no member of pool \"%s\"%s. Nothing was changed",
+		    "%s is no member of store \"%s\"%s. Nothing was changed",
 		    c->dev->path, p->super.name,
 		    same_pool(p, s) ? " any more (it was replaced)" : "");
 	} else if (pool_dev(p, c->column)) {
@@ -384,11 +408,6 @@ online_looked(struct pool_change *c, const struct raw_super *s)
 		    "%s has still not answered all that it was asked before it "
 		    "was taken out",
 		    c->dev->path);
-	} else if (c->dev->bytes < p->super.end) {
-		rc = err_set(&c->err, -ENOSPC,
-		    "%s has become smaller: %llu bytes, %llu are needed",
-		    c->dev->path, (unsigned long long)c->dev->bytes,
-		    (unsigned long long)p->super.end);
 	}
 	if (rc < 0) {
 		finish(c, rc);
@@ -416,8 +435,10 @@ online_begin(struct pool_change *c)
 {
 	if (!begin_work(c))
 		return;
-	if (c->dev->bytes < (1u << 20) || c->dev->bytes < c->pool->super.end)
-		refuse(c, -ENOSPC, "the device is smaller than a member");
+	int rc = check_bytes(c);
+
+	if (rc < 0)
+		finish(c, rc);
 	else
 		look(c, online_looked);
 }
@@ -482,7 +503,7 @@ replace_looked(struct pool_change *c, const struct raw_super *s)
 		    c->dev->path);
 	else if (rc == 0 && col < p->n && !c->force)
 		rc = err_set(&c->err, -EINVAL,
-		    "%s is a member of this pool (column %u); bring it back "
+		    "%s is a member of this store (column %u); bring it back "
 		    "with online, or --force. Nothing was changed",
 		    c->dev->path, col);
 	if (rc == 0 && p->read_only)
@@ -510,12 +531,15 @@ replace_begin(struct pool_change *c)
 
 	if (!begin_work(c))
 		return;
+	int rc = check_bytes(c);
+
 	if (p->m == 0)
-		refuse(c, -EBUSY, "a pool without parity has nothing to rebuild "
-				  "a member from; copy it to a new one");
-	else if (c->dev->bytes < p->super.end)
-		refuse(c, -ENOSPC, "the device is smaller than a member must "
-				   "be. Nothing was changed");
+		rc = err_set(&c->err, -EBUSY,
+		    "store \"%s\" has no parity to rebuild a member from; copy "
+		    "its volumes to a new one",
+		    p->super.name);
+	if (rc < 0)
+		finish(c, rc);
 	else
 		look(c, replace_looked);
 }
@@ -569,7 +593,7 @@ pool_member_find(const struct pool *p, const char *name, unsigned *column,
 		return 0;
 	}
 	return err_set(e, -ENOENT,
-	    "%s is no member of pool \"%s\"; name one by its path, its column "
+	    "%s is no member of store \"%s\"; name one by its path, its column "
 	    "(0 to %u) or its UUID",
 	    name, p->super.name, p->n - 1);
 }

@@ -353,7 +353,7 @@ static int
 log_unreadable(const struct cursor *c, struct err *e)
 {
 	return err_set(e, -EIO,
-	    "pool \"%s\": the log cannot be read on any member at commit %llu. "
+	    "store \"%s\": the log cannot be read on any member at commit %llu. "
 	    "Nothing was changed; see to the devices, or bring back missing "
 	    "members",
 	    c->p->super.name, (unsigned long long)c->seq);
@@ -371,7 +371,7 @@ tail_judge(struct pool *p, uint64_t good, uint64_t end_seq, struct err *e)
 	for (size_t i = 0; i < t->n; i++)
 		if (t->d[i].lost && t->d[i].unread)
 			return err_set(e, -EIO,
-			    "pool \"%s\": object %s, put by commit %llu, cannot "
+			    "store \"%s\": object %s, put by commit %llu, cannot "
 			    "be read, and may have been synced. Nothing was "
 			    "changed; see to the devices, or mount read-only: "
 			    "that shows the state before it",
@@ -504,7 +504,7 @@ recover_log(struct pool *p, struct err *e)
 	end_seq = c.seq;
 	if (c.durable >= end_seq) {
 		rc = err_set(e, -EBADMSG,
-		    "pool \"%s\": commit %llu is damaged on all members though "
+		    "store \"%s\": commit %llu is damaged on all members though "
 		    "it was synced (%llu is known to be durable). Nothing was "
 		    "changed. Bring back missing members, or mount read-only: "
 		    "it has the state before that commit",
@@ -523,7 +523,7 @@ recover_log(struct pool *p, struct err *e)
 		rc = replay(&c, good, e);
 	if (rc == 0 && good + 1 < end_seq) {
 		p->dropped = end_seq - 1 - good;
-		log_warn("pool %s: commits %llu to %llu at the end of the log "
+		log_warn("store %s: commits %llu to %llu at the end of the log "
 			 "are not whole, as after a power cut; they were not "
 			 "synced, and are dropped",
 		    p->super.name, (unsigned long long)good + 1,

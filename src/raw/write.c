@@ -350,7 +350,7 @@ write_submit(struct pool *p, struct pool_req *r)
 	if (!log_could_fit(p, w)) {
 		write_free(w);
 		err_set(&r->err, -EMSGSIZE,
-		    "pool \"%s\": a batch of %u items with so many bytes does "
+		    "store \"%s\": a batch of %u items with so many bytes does "
 		    "not fit into one log record; write it in smaller ones",
 		    p->super.name, r->nitems);
 		pool_fail_later(p, r, -EMSGSIZE);

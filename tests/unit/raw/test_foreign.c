@@ -188,7 +188,7 @@ test_cut_while_replaced(void **state)
 		rc = lab_open(&lab, ~0u, false, &er);
 		if (have == 0) {
 			lab_check(rc == -EINVAL &&
-			    strstr(err_text(&er), "another pool"));
+			    strstr(err_text(&er), "another store"));
 			continue;
 		}
 		if (rc < 0)

@@ -280,7 +280,7 @@ test_identity(void **state)
 	a = simdisk_save(other->lab.disk[1]);
 	simdisk_load(w->lab.disk[1], a);
 	lab_check(lab_open(&w->lab, ~0u, false, &e) == -EINVAL);
-	lab_check(strstr(err_text(&e), "another pool"));
+	lab_check(strstr(err_text(&e), "another store"));
 	simdisk_load(w->lab.disk[1], b);
 	lab_must_open(&w->lab);
 	lab_compare_all(&w->lab, w->model, "put right");
