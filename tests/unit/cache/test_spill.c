@@ -23,7 +23,8 @@ __asan_default_options(void)
 #define NBLOCKS 600u /* 9.4 MiB; the cache has 1 MiB */
 #define PER_BLOCK (BLOCK / 512)
 #define NSECTORS (NBLOCKS * PER_BLOCK)
-#define JOURNAL (96ull << 20)
+#define LARGE (96ull << 20)
+#define SMALL (4ull << 20) /* its segments are used again and again */
 
 struct lab {
 	struct rig g;
@@ -35,6 +36,7 @@ struct lab {
 	uint32_t now[NSECTORS], flushed[NSECTORS];
 	bool changed[NSECTORS]; /* since it was flushed */
 	uint32_t stamp;
+	bool small;
 };
 
 static bool store_away, reads_fail;
@@ -95,7 +97,7 @@ lab_close(struct lab *b)
 }
 
 static struct lab *
-lab_new(uint64_t seed, bool encrypted)
+lab_sized(uint64_t seed, bool encrypted, uint64_t journal)
 {
 	struct lab *b = calloc(1, sizeof(*b));
 	struct err e = ERR_INIT;
@@ -109,7 +111,8 @@ lab_new(uint64_t seed, bool encrypted)
 	b->g.l->script = script;
 	b->g.l->read_ns = b->g.l->write_ns = MS;
 	b->w.seed = seed;
-	b->disk = simdisk_new(&b->w, JOURNAL);
+	b->small = journal == SMALL;
+	b->disk = simdisk_new(&b->w, journal);
 	b->id = (struct journal_id){.volume_size = (uint64_t)NBLOCKS * BLOCK,
 	    .block_size = BLOCK, .encrypted = encrypted, .url = "u",
 	    .host = "h"};
@@ -120,6 +123,12 @@ lab_new(uint64_t seed, bool encrypted)
 	rdev_close(d);
 	lab_open(b);
 	return b;
+}
+
+static struct lab *
+lab_new(uint64_t seed, bool encrypted)
+{
+	return lab_sized(seed, encrypted, LARGE);
 }
 
 static void
@@ -279,7 +288,9 @@ one_thing(struct lab *b)
 		pass(&b->g, (int64_t)pick(b, 1000) * MS);
 		break;
 	case 5:
-		store_away = pick(b, 3) > 0;
+		/* A small journal would be full: there it is only slow. */
+		store_away = !b->small && pick(b, 3) > 0;
+		b->g.l->write_ns = (int64_t)(1 + pick(b, 100)) * MS;
 		break;
 	case 6:
 	case 7:
@@ -415,14 +426,15 @@ seed_of(int i)
 static void
 random_case(uint64_t seed)
 {
-	struct lab *b = lab_new(seed, seed % 3 == 0);
+	struct lab *b = lab_sized(
+	    seed, seed % 3 == 0, seed % 2 ? LARGE : SMALL);
 
 	for (int i = 0; i < 3000; i++) {
 		one_thing(b);
 		check_bound(b);
 	}
 	check_all(b);
-	assert_true(spills(b) > 300 && rereads(b) > 300);
+	assert_true(spills(b) > 50 && rereads(b) > 50);
 	store_away = false;
 	assert_int_equal(do_ask(&b->g, CACHE_DRAIN, 0, 0, 0, NULL), 0);
 	check_store(b);
@@ -474,7 +486,8 @@ power_cuts(void **state)
 
 	(void)state;
 	for (int i = 0; i < n; i++) {
-		struct lab *b = lab_new(seed_of(i) + 7, i % 3 == 0);
+		struct lab *b = lab_sized(seed_of(i) + 7, i % 3 == 0,
+		    i % 2 ? LARGE : SMALL);
 
 		print_message("seed %lu\n", (unsigned long)seed_of(i));
 		for (int cut = 0; cut < 4; cut++) {
@@ -499,7 +512,7 @@ damage_journal(struct lab *b)
 {
 	uint8_t p[4096];
 
-	for (uint64_t at = JOURNAL_DATA; at < JOURNAL; at += 4096) {
+	for (uint64_t at = JOURNAL_DATA; at < LARGE; at += 4096) {
 		simdisk_peek(b->disk, at, p, 4096);
 		if (memcmp(p, "JPRC", 4) == 0 || mem_is_zero(p, 4096))
 			continue;
