@@ -120,6 +120,28 @@ byte_of(uint64_t op, uint64_t at)
 	return (uint8_t)(op * 37 + at + (at >> 9));
 }
 
+struct pause {
+	struct loop_timer t;
+	bool over;
+};
+
+static void
+pause_over(struct loop_timer *t)
+{
+	container_of(t, struct pause, t)->over = true;
+}
+
+/* What is in flight ends. */
+static void
+let_it_write(struct rig *g)
+{
+	struct pause p = {.t.fire = pause_over};
+
+	must(loop_timer_set(g->loop, &p.t, loop_now(g->loop) + 1000000000) ==
+	    0);
+	assert_int_equal(loop_run_until(g->loop, &p.over), 0);
+}
+
 static void
 put(struct rig *g, uint64_t off, uint32_t len)
 {
@@ -320,6 +342,32 @@ test_flushed_op(void **state)
 	rig_free(g);
 }
 
+/* Segments that nobody needs are given back before they were flushed. */
+static void
+test_given_back_unflushed(void **state)
+{
+	struct rig *g = rig_new(false);
+	uint64_t to, kept;
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		put(g, (uint64_t)i << 16, JOURNAL_PIECE);
+		let_it_write(g);
+	}
+	kept = g->end - 1;
+	for (uint64_t op = g->first; op < kept; op++)
+		journal_unref(g->j, op);
+	assert_true(journal_flushed_op(g->j) < kept);
+	to = journal_trimmable(g->j, UINT64_MAX);
+	assert_true(to > 0);
+	journal_trim(g->j, to);
+	assert_true(journal_flushed_op(g->j) < kept);
+	assert_int_equal(flush(g), 0);
+	assert_int_equal(journal_flushed_op(g->j), kept);
+	assert_int_equal(read_op(g, kept, NULL), 0);
+	rig_free(g);
+}
+
 /* Where the next record behind `at` is; 0: there is none. */
 static uint64_t
 next_record(struct rig *g, uint64_t at)
@@ -428,6 +476,7 @@ main(void)
 	    cmocka_unit_test(test_plain),
 	    cmocka_unit_test(test_encrypted),
 	    cmocka_unit_test(test_flushed_op),
+	    cmocka_unit_test(test_given_back_unflushed),
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_other_record),
 	    cmocka_unit_test(test_failed),
