@@ -29,13 +29,41 @@
 
 /* --- scanning --------------------------------------------------------------- */
 
+struct noted { /* an extent that is no SETTLED */
+	uint64_t off, len, op;
+	uint16_t kind;
+};
+
 struct counting {
 	struct journal *j; /* NULL: only counting */
 	struct journal_found *f;
 	uint64_t next_op;
 	struct settled_set *settled;
 	uint32_t block_size;
+	struct {
+		struct noted *v;
+		size_t n, cap;
+	} noted;
+	const struct noted *summed;
 };
+
+static int
+note(struct counting *c, const struct journal_extent *x)
+{
+	size_t cap = c->noted.cap ? 2 * c->noted.cap : 1024;
+
+	if (c->noted.n == c->noted.cap) {
+		struct noted *v = realloc(c->noted.v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		c->noted.v = v;
+		c->noted.cap = cap;
+	}
+	c->noted.v[c->noted.n++] = (struct noted){.off = x->off,
+	    .len = x->len, .op = x->op, .kind = x->kind};
+	return 0;
+}
 
 static int
 count_record(struct scan *sc, const struct journal_record *r,
@@ -49,12 +77,12 @@ count_record(struct scan *sc, const struct journal_record *r,
 	for (unsigned i = 0; i < r->nextents; i++) {
 		const struct journal_extent *x = &r->x[i];
 
-		if (x->kind == JOURNAL_SETTLED) {
-			if (settled_add(c->settled, x->off / c->block_size,
-				x->op) < 0)
-				return err_errno(e, -ENOMEM, "journal %s",
-				    sc->dev->path);
-		}
+		int rc = x->kind == JOURNAL_SETTLED
+		    ? settled_add(c->settled, x->off / c->block_size, x->op)
+		    : note(c, x);
+
+		if (rc < 0)
+			return err_errno(e, rc, "journal %s", sc->dev->path);
 		if (x->op >= c->next_op)
 			c->next_op = x->op + 1;
 	}
@@ -75,12 +103,6 @@ count_segment(struct scan *sc, uint64_t number, uint64_t seq)
 	s->refs = 0;
 	s->nplaces = 0;
 }
-
-struct summing {
-	struct journal_found *f;
-	const struct settled_set *settled;
-	uint32_t block_size;
-};
 
 /* An operation on [off, off + len) that the store may not have. */
 typedef int piece_fn(void *arg, uint64_t op, uint64_t off, uint64_t len,
@@ -103,7 +125,7 @@ unsettled(const struct settled_set *s, uint32_t bs,
 			continue;
 		if (from > off)
 			rc = fn(arg, x->op, off, from - off,
-			    x->kind == JOURNAL_WRITE
+			    payload && x->kind == JOURNAL_WRITE
 				? payload + x->at + (off - x->off)
 				: NULL,
 			    e);
@@ -111,8 +133,9 @@ unsettled(const struct settled_set *s, uint32_t bs,
 	}
 	if (rc == 0 && off < end)
 		rc = fn(arg, x->op, off, end - off,
-		    x->kind == JOURNAL_WRITE ? payload + x->at + (off - x->off)
-					     : NULL,
+		    payload && x->kind == JOURNAL_WRITE
+			? payload + x->at + (off - x->off)
+			: NULL,
 		    e);
 	return rc;
 }
@@ -121,31 +144,32 @@ static int
 sum_piece(void *arg, uint64_t op, uint64_t off, uint64_t len,
     const void *data, struct err *e)
 {
-	struct summing *s = arg;
+	struct counting *c = arg;
 
 	(void)op;
 	(void)off;
+	(void)data;
 	(void)e;
-	s->f->ops++;
-	s->f->bytes += data ? len : 0;
+	c->f->ops++;
+	c->f->bytes += c->summed->kind == JOURNAL_WRITE ? len : 0;
 	return 0;
 }
 
-static int
-sum_record(struct scan *sc, const struct journal_record *r,
-    const uint8_t *payload, struct err *e)
+/* What is settled is known only when all has been read. */
+static void
+sum_up(struct counting *c)
 {
-	struct summing *s = sc->arg;
-	int rc = 0;
+	for (size_t i = 0; i < c->noted.n; i++) {
+		const struct noted *n = &c->noted.v[i];
+		struct journal_extent x = {.off = n->off, .len = n->len,
+		    .op = n->op, .kind = n->kind};
 
-	for (unsigned i = 0; rc == 0 && i < r->nextents; i++)
-		if (r->x[i].kind != JOURNAL_SETTLED)
-			rc = unsettled(s->settled, s->block_size, &r->x[i],
-			    payload, sum_piece, s, e);
-	return rc;
+		c->summed = n;
+		(void)unsettled(c->settled, c->block_size, &x, NULL,
+		    sum_piece, c, NULL);
+	}
 }
 
-/* Twice over it: what is settled is known only at the end. */
 static int
 judge(struct rdev *d, struct journal *j, const uint8_t *secret,
     struct journal_found *f, struct settled_set *settled, uint64_t *next_op,
@@ -153,15 +177,13 @@ judge(struct rdev *d, struct journal *j, const uint8_t *secret,
 {
 	struct counting c = {.j = j, .f = f, .next_op = f->super.next_op,
 	    .settled = settled, .block_size = f->super.block_size};
-	struct summing sum = {.f = f, .settled = settled,
-	    .block_size = f->super.block_size};
 	int rc;
 
 	*sc = (struct scan){.dev = d, .super = &f->super, .secret = secret,
 	    .record = count_record, .segment = count_segment, .arg = &c};
 	rc = scan_run(sc, e);
 	if (rc < 0)
-		return rc;
+		goto out;
 	settled_sort(settled);
 	*next_op = c.next_op;
 	f->records = sc->records;
@@ -169,17 +191,11 @@ judge(struct rdev *d, struct journal *j, const uint8_t *secret,
 	memcpy(f->what, sc->what, sizeof(f->what));
 	f->bytes_used = (sc->end_seg - f->super.tail_seg) *
 		f->super.seg_size + sc->end_at;
-	if (sc->records > 0) {
-		struct scan again = *sc;
-
-		again.record = sum_record;
-		again.segment = NULL;
-		again.again = true;
-		again.arg = &sum;
-		rc = scan_run(&again, e);
-	}
-	if (rc == 0 && f->verdict == JOURNAL_WHOLE && f->ops == 0)
+	sum_up(&c);
+	if (f->verdict == JOURNAL_WHOLE && f->ops == 0)
 		f->verdict = JOURNAL_EMPTY;
+out:
+	free(c.noted.v);
 	return rc;
 }
 

@@ -13,8 +13,9 @@
  *	superblock does not know: damage;
  *	else writing ended here: what is behind was never acknowledged.
  *
- * A segment is read as a whole, so the cost is one pass at the speed of the
- * disk, and memory for one segment.
+ * A segment is read as a whole, in pieces that are under way together, and the
+ * next one while this one is looked at: so the cost is one pass at the speed of
+ * the disk, and memory for two segments.
  */
 #include "config.h"
 
@@ -27,13 +28,27 @@
 #include "journal/internal.h"
 
 #define READ_PIECE (4u << 20)
+#define PIECES (JOURNAL_SEG_MAX / READ_PIECE)
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+
+struct side { /* a segment in memory, or on its way there */
+	uint8_t *mem;
+	uint64_t number;
+	bool have; /* or soon will */
+	unsigned nflying;
+	bool idle;
+	int rc;
+	struct piece {
+		struct rdev_req req;
+		struct iovec iov;
+	} piece[PIECES];
+};
 
 struct reader {
 	struct scan *sc;
-	uint8_t *seg; /* a segment */
-	uint64_t seg_number;
-	bool have;
+	uint8_t *seg; /* that of side[cur] */
+	struct side side[2];
+	unsigned cur;
 	struct seal *seal; /* of the epoch that is being read */
 	unsigned epoch;	   /* index */
 	struct journal_record r;
@@ -52,24 +67,70 @@ scan_record(const uint8_t *p, size_t n, const uint8_t uuid[16],
 	    journal_payload_ok(r, p + JOURNAL_PAGE);
 }
 
+static void
+piece_done(struct rdev_req *r)
+{
+	struct side *s = r->arg;
+
+	if (r->rc < 0)
+		s->rc = r->rc;
+	s->idle = --s->nflying == 0;
+}
+
+static void
+begin(struct reader *rd, struct side *s, uint64_t number)
+{
+	const struct journal_super *sb = rd->sc->super;
+	uint32_t len = MIN(READ_PIECE, sb->seg_size);
+
+	must(s->nflying == 0);
+	s->number = number;
+	s->have = true;
+	s->nflying = sb->seg_size / len;
+	s->idle = false;
+	s->rc = 0;
+	for (uint32_t i = 0; i < sb->seg_size / len; i++) {
+		struct piece *p = &s->piece[i];
+
+		p->iov = (struct iovec){s->mem + i * len, len};
+		p->req = (struct rdev_req){.op = RDEV_READ,
+		    .off = seg_at(sb, number) + i * len, .len = len,
+		    .iov = &p->iov, .niov = 1, .done = piece_done, .arg = s};
+		rdev_submit(rd->sc->dev, &p->req);
+	}
+}
+
+static int
+wait_for(struct reader *rd, struct side *s)
+{
+	int rc = s->nflying ? loop_run_until(rd->sc->dev->loop, &s->idle) : 0;
+
+	return rc < 0 ? rc : s->rc;
+}
+
+/* rd->seg is that segment, and the one behind it is on its way. */
 static int
 read_seg(struct reader *rd, uint64_t number, struct err *e)
 {
-	const struct journal_super *s = rd->sc->super;
+	const struct journal_super *sb = rd->sc->super;
+	struct side *next = &rd->side[!rd->cur];
+	int rc;
 
-	if (rd->have && rd->seg_number == number)
+	if (rd->seg && rd->side[rd->cur].number == number)
 		return 0;
-	rd->have = false;
-	for (uint32_t at = 0; at < s->seg_size; at += READ_PIECE) {
-		int rc = rdev_wait(rd->sc->dev, RDEV_READ,
-		    seg_at(s, number) + at, rd->seg + at,
-		    MIN(READ_PIECE, s->seg_size), e);
-
-		if (rc < 0)
-			return rc;
+	if (!next->have || next->number != number) {
+		(void)wait_for(rd, next);
+		begin(rd, next, number);
 	}
-	rd->have = true;
-	rd->seg_number = number;
+	rc = wait_for(rd, next);
+	if (rc < 0) {
+		next->have = false;
+		return err_errno(e, rc, "read %s", rd->sc->dev->path);
+	}
+	rd->cur = !rd->cur;
+	rd->seg = next->mem;
+	if (number + 1 < sb->tail_seg + sb->nsegs)
+		begin(rd, &rd->side[!rd->cur], number + 1);
 	return 0;
 }
 
@@ -265,30 +326,56 @@ run(struct reader *rd, struct err *e)
 	return look_behind(rd, e);
 }
 
+static int
+reader_init(struct reader *rd, struct scan *sc)
+{
+	memset(rd, 0, sizeof(*rd));
+	rd->sc = sc;
+	rd->page = malloc(JOURNAL_PAGE);
+	rd->plain = sc->secret ? malloc(JOURNAL_PAYLOAD_MAX) : NULL;
+	if (!rd->page || (sc->secret && !rd->plain))
+		return -ENOMEM;
+	for (int i = 0; i < 2; i++) {
+		void *mem;
+
+		if (posix_memalign(&mem, JOURNAL_PAGE, sc->super->seg_size))
+			return -ENOMEM;
+		rd->side[i].mem = mem;
+	}
+	return 0;
+}
+
+static void
+reader_fini(struct reader *rd)
+{
+	for (int i = 0; i < 2; i++) {
+		(void)wait_for(rd, &rd->side[i]);
+		free(rd->side[i].mem);
+	}
+	seal_free(rd->seal);
+	free(rd->page);
+	free(rd->plain);
+}
+
 int
 scan_run(struct scan *sc, struct err *e)
 {
-	struct reader rd = {.sc = sc};
-	void *seg = NULL;
-	int rc = -ENOMEM;
+	struct reader *rd = malloc(sizeof(*rd));
+	int rc;
 
 	sc->records = 0;
 	sc->flushed = 0;
 	sc->end_at = 0;
 	sc->damaged = false;
 	sc->what[0] = '\0';
-	rd.page = malloc(JOURNAL_PAGE);
-	rd.plain = sc->secret ? malloc(JOURNAL_PAYLOAD_MAX) : NULL;
-	if (rd.page && (rd.plain || !sc->secret) &&
-	    posix_memalign(&seg, JOURNAL_PAGE, sc->super->seg_size) == 0) {
-		rd.seg = seg;
-		rc = run(&rd, e);
-	} else {
+	if (!rd)
+		return err_errno(e, -ENOMEM, "journal %s", sc->dev->path);
+	rc = reader_init(rd, sc);
+	if (rc == 0)
+		rc = run(rd, e);
+	else
 		err_errno(e, rc, "journal %s", sc->dev->path);
-	}
-	seal_free(rd.seal);
-	free(rd.page);
-	free(rd.plain);
-	free(seg);
+	reader_fini(rd);
+	free(rd);
 	return rc;
 }
