@@ -484,14 +484,17 @@ scrub_done(void *arg, const struct scrub_result *r)
 	s->done = true;
 }
 
-void
+struct scrub *
 lab_scrub_begin(
     struct lab *lab, struct lab_scrub *s, void (*read)(void *arg), void *arg)
 {
 	struct scrub_ops ops = {scrub_progress, scrub_lost, scrub_done, s};
+	struct scrub *begun;
 
 	*s = (struct lab_scrub){.read = read, .arg = arg};
-	must(scrub_start(lab->pool, &ops));
+	begun = scrub_start(lab->pool, &ops);
+	must(begun);
+	return begun;
 }
 
 struct scrub_result

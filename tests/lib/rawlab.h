@@ -126,7 +126,7 @@ struct lab_scrub {
 	void (*read)(void *arg);
 	void *arg;
 };
-void lab_scrub_begin(
+struct scrub *lab_scrub_begin(
     struct lab *lab, struct lab_scrub *s, void (*read)(void *arg), void *arg);
 /* One, waited for. */
 struct scrub_result lab_scrub(struct lab *lab);

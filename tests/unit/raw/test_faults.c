@@ -127,6 +127,34 @@ hangs(unsigned k, unsigned m, unsigned ops, const char *what)
 	lab_fini(&lab);
 }
 
+/* One that was silent and answers in time is asked again, and stays. */
+static void
+test_answers_again(void **state)
+{
+	struct pool_status st;
+
+	setup(4, 2, 61);
+	simdisk_faults(lab.disk[1])->hang_ops = READS;
+	(void)longest_get();
+	lab_idle(&lab, FLIGHT_SUSPECT_NS + NS_PER_S);
+	ml_status(&lab, &st);
+	lab_check(st.member[1].suspect);
+	simdisk_faults(lab.disk[1])->hang_ops = 0;
+	simdisk_release(lab.disk[1]);
+	lab_idle(&lab, NS_PER_S);
+	lab_check(lab_log_find("answers again") != NULL);
+	ml_status(&lab, &st);
+	lab_check(!st.member[1].suspect);
+	lab_check(ml_health(&lab) == POOL_WHOLE);
+	/* It is read from: an error of its own is noticed. */
+	simdisk_faults(lab.disk[1])->fail_reads = true;
+	lab_compare_all(&lab, model, "it answers again");
+	ml_status(&lab, &st);
+	lab_check(st.member[1].read_errors > 0);
+	heal(1, "it answers again");
+	lab_fini(&lab);
+}
+
 static void
 test_hangs(void **state)
 {
@@ -533,6 +561,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hangs),
+	    cmocka_unit_test(test_answers_again),
 	    cmocka_unit_test(test_hangs_replaced),
 	    cmocka_unit_test(test_hangs_at_opening),
 	    cmocka_unit_test(test_slow),

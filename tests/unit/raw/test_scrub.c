@@ -55,6 +55,41 @@ test_scrub_and_checkpoint(void **state)
 	lab_fini(&lab);
 }
 
+struct stopper {
+	struct lab_scrub s;
+	struct scrub *scrub;
+};
+
+static void
+stop(void *arg)
+{
+	scrub_stop(((struct stopper *)arg)->scrub);
+}
+
+/* One that is stopped ends with what is under way, and says so. */
+static void
+test_stopped(void **state)
+{
+	struct lab_params lp = {.k = 2, .m = 1, .seed = 12};
+	struct lab_object o = {1, 60000, 0};
+	struct stopper st;
+	struct lab lab;
+	uint64_t all;
+
+	lab_reproduce("tests/unit/raw/test_scrub (stopped)");
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	for (unsigned i = 0; i < 40; i++)
+		lab_check(lab_put(&lab, i, &o) == 0);
+	all = lab_scrub(&lab).bytes;
+	st.scrub = lab_scrub_begin(&lab, &st.s, stop, &st);
+	lab_until(&lab, &st.s.done, "a scrub");
+	lab_check(st.s.result.bytes > 0 && st.s.result.bytes < all / 2);
+	lab_check(lab_scrub(&lab).bytes == all);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
 /* --- pages that go while they are scrubbed ---------------------------------------- */
 
 #define NLONG 1500u
@@ -277,6 +312,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scrub_and_checkpoint),
+	    cmocka_unit_test(test_stopped),
 	    cmocka_unit_test(test_scrub_and_pages_that_go),
 	    cmocka_unit_test(test_unwritable),
 	    cmocka_unit_test(test_unwritable_overwritten),
