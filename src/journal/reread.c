@@ -110,9 +110,6 @@ journal_flushed_op(const struct journal *j)
 
 	if (seq >= j->next_seq)
 		return j->next_op - 1;
-	/* Segments are given back before they are flushed, too. */
-	if (seq < space_seg(j, lo)->first_seq)
-		return space_seg(j, lo)->first_op - 1;
 	while (lo < hi) {
 		uint64_t mid = lo + (hi - lo + 1) / 2;
 
