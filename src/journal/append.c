@@ -9,6 +9,10 @@
  * was submitted; all who wait for no more than that are answered by it, and
  * those who have come meanwhile share the next one.
  *
+ * Where all that was written is flushed and nothing is in flight, a record that
+ * somebody waits for goes out as a durable write: one way to the disk in place
+ * of two.  Those who come meanwhile gather in the next one.
+ *
  * Any error of a write or flush ends the journal for good (journal_fail): what
  * the disk has of the rest is not known any more.
  */
@@ -87,12 +91,26 @@ submit_awaited(struct journal *j)
 {
 	const struct journal_wait *last;
 
-	if (!j->open || list_empty(&j->waits) || j->nflying >= FLYING_MAX)
+	if (!j->open || list_empty(&j->waits) || j->direct ||
+	    j->nflying >= FLYING_MAX)
 		return;
 	last = list_entry(j->waits.prev, struct journal_wait, link);
 	if (last->seq >= j->open->r.seq)
 		append_submit(j);
 }
+
+static bool
+can_be_durable(const struct journal *j, const struct rec *r)
+{
+	if (!j->dev->durable_writes || list_empty(&j->waits) ||
+	    !list_empty(&j->inflight) || j->flushing ||
+	    j->flushed_seq + 1 != r->r.seq)
+		return false;
+	return list_entry(j->waits.prev, struct journal_wait, link)->seq >=
+	    r->r.seq;
+}
+
+static void wake_waits(struct journal *j);
 
 static void
 rec_written(struct rdev_req *req)
@@ -102,8 +120,15 @@ rec_written(struct rdev_req *req)
 
 	j->nreq--;
 	j->nflying--;
+	if (r->durable)
+		j->direct = false;
 	if (req->rc < 0)
 		journal_fail(j, req->rc, "write to the journal");
+	else if (r->durable && !j->failed) {
+		/* All before it was flushed when it was sent. */
+		j->flushed_seq = r->r.seq;
+		j->nflushes++;
+	}
 	r->written = true;
 	while (!list_empty(&j->inflight)) {
 		struct rec *first =
@@ -119,6 +144,7 @@ rec_written(struct rdev_req *req)
 		list_del(&first->link);
 		rec_put(j, first);
 	}
+	wake_waits(j);
 	submit_awaited(j);
 	flush_kick(j);
 	space_room(j);
@@ -156,15 +182,19 @@ rec_submit(struct rec *r)
 	}
 	journal_record_encode(&r->r, r->mem);
 	r->written = false;
+	r->durable = can_be_durable(j, r);
+	j->direct |= r->durable;
 	list_push_back(&j->inflight, &r->link);
 	j->head_at += JOURNAL_PAGE + r->r.payload;
 	j->nrecords++;
 	j->nbytes += JOURNAL_PAGE + r->r.payload;
-	j->unflushed += JOURNAL_PAGE + r->r.payload;
+	if (!r->durable)
+		j->unflushed += JOURNAL_PAGE + r->r.payload;
 	r->iov.iov_base = r->mem;
 	r->iov.iov_len = JOURNAL_PAGE + r->r.payload;
 	r->req = (struct rdev_req){.op = RDEV_WRITE, .off = r->at,
-	    .iov = &r->iov, .niov = 1, .done = rec_written};
+	    .iov = &r->iov, .niov = 1, .durable = r->durable,
+	    .done = rec_written};
 	j->nreq++;
 	j->nflying++;
 	rdev_submit(j->dev, &r->req);

@@ -47,6 +47,7 @@ struct rec { /* a record on its way */
 	uint32_t len; /* payload so far, without the padding */
 	uint64_t end_op; /* behind its last operation; 0: there is none */
 	bool written;
+	bool durable; /* its write is a flush, too */
 	uint8_t *mem; /* a page, and JOURNAL_PAYLOAD_MAX */
 };
 
@@ -96,6 +97,7 @@ struct journal {
 	struct list free;
 	unsigned nfree, nall, max;
 	unsigned nflying; /* writes in flight */
+	bool direct; /* one of them is durable when it is done */
 	uint64_t written_seq; /* all up to it are written */
 	uint64_t written_op;  /* and all operations below this one */
 	struct loop_timer linger;

@@ -2,6 +2,7 @@
 #ifndef LOOP_FILEIO_H
 #define LOOP_FILEIO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -38,6 +39,7 @@ struct fileio_req {
 	unsigned niov;
 	int mode;
 	uint64_t len;
+	bool durable; /* WRITE: not done before the disk has it (RWF_DSYNC) */
 	/* Exactly once, on the loop, never from inside submit. */
 	void (*done)(struct fileio_req *r);
 	/* The answer: bytes transferred (less than asked only at the end of the

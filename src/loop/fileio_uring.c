@@ -62,7 +62,8 @@ prepare(struct io_uring_sqe *sqe, struct fileio_req *r)
 		io_uring_prep_readv(sqe, r->fd, r->iov, fileio_niov(r), at);
 		break;
 	case FILEIO_WRITE:
-		io_uring_prep_writev(sqe, r->fd, r->iov, fileio_niov(r), at);
+		io_uring_prep_writev2(sqe, r->fd, r->iov, fileio_niov(r), at,
+		    r->durable ? RWF_DSYNC : 0);
 		break;
 	case FILEIO_FDATASYNC:
 		io_uring_prep_fsync(sqe, r->fd, IORING_FSYNC_DATASYNC);

@@ -32,7 +32,8 @@ call(struct fileio_req *r)
 		n = preadv(r->fd, r->iov, niov, at);
 		break;
 	case FILEIO_WRITE:
-		n = pwritev(r->fd, r->iov, niov, at);
+		n = pwritev2(
+		    r->fd, r->iov, niov, at, r->durable ? RWF_DSYNC : 0);
 		break;
 	case FILEIO_FDATASYNC:
 		n = fdatasync(r->fd);

@@ -25,6 +25,7 @@ rdev_submit(struct rdev *d, struct rdev_req *r)
 	if (r->op == RDEV_READ || r->op == RDEV_WRITE)
 		r->len = len;
 	must(r->off % 4096 == 0 && r->len % 4096 == 0);
+	must(!r->durable || (r->op == RDEV_WRITE && d->durable_writes));
 	must(r->op == RDEV_FLUSH ||
 	    (r->len > 0 && r->off <= d->bytes && r->len <= d->bytes - r->off));
 	r->dev = d;

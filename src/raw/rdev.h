@@ -19,6 +19,8 @@
  *    is promised.
  *  - A write that completed is durable when a FLUSH that was submitted later
  *    has completed.  Until then any 512 bytes of it may be lost, or not.
+ *  - A durable write is on the disk when it has completed.  That says nothing
+ *    of writes before it: where the disk can do so they stay in its cache.
  *  - A write that failed may have happened in part.
  */
 struct buf;
@@ -35,6 +37,7 @@ struct rdev_req {
 	uint64_t len; /* DISCARD; else the sum of iov */
 	struct iovec *iov; /* may be changed */
 	unsigned niov;
+	bool durable; /* WRITE; only where rdev.durable_writes */
 	void (*done)(struct rdev_req *r); /* once, never inside submit */
 	void *arg;
 	/* The answer: 0 or a negative errno.  A transfer is whole or -EIO. */
@@ -60,6 +63,7 @@ struct rdev { /* the head of every device's own struct */
 	char *path; /* for messages */
 	uint64_t bytes; /* usable: a multiple of 4096 */
 	bool wants_discard; /* a block device, or a file with holes */
+	bool durable_writes;
 	unsigned inflight;
 	bool closing; /* when the last request has come home */
 };

@@ -11,6 +11,10 @@
  * another one ends are sent as one.  With erasure coding each object is a small
  * piece on every member, and objects that are written together lie side by side.
  *
+ * A durable write is one call: of the disk's, where that has such writes, else
+ * the kernel has it flush without coming back to us in between.  Of a file
+ * system in a process it is not known whether it looks at the flag.
+ *
  * Whoever opens a device for writing has it alone, by flock; of a block device
  * O_EXCL also keeps mounted file systems out.  Readers share the lock.
  */
@@ -20,11 +24,13 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -92,6 +98,7 @@ send_one(struct file_req *f)
 	    .iov = r->iov,
 	    .niov = r->niov,
 	    .len = r->len,
+	    .durable = r->durable,
 	    /* Of a block device the kernel makes a discard of it. */
 	    .mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 	    .done = io_done};
@@ -241,7 +248,7 @@ file_submit(struct rdev *d, struct rdev_req *r)
 	}
 	f->req = r;
 	list_init(&f->link);
-	if (r->op != RDEV_READ && r->op != RDEV_WRITE) {
+	if ((r->op != RDEV_READ && r->op != RDEV_WRITE) || r->durable) {
 		send_one(f);
 		return;
 	}
@@ -302,6 +309,7 @@ rdev_open(struct loop *l, struct fileio *io, const char *path, bool read_only,
     struct rdev **out, struct err *e)
 {
 	struct file_dev *fd;
+	struct statfs fs;
 	struct stat st;
 	uint64_t bytes;
 	int h, rc;
@@ -335,6 +343,8 @@ rdev_open(struct loop *l, struct fileio *io, const char *path, bool read_only,
 	fd->dev.wants_discard = S_ISBLK(st.st_mode) ||
 	    (uint64_t)st.st_blocks * 512 < bytes;
 	fd->dev.bytes = bytes & ~(uint64_t)4095;
+	fd->dev.durable_writes = fstatfs(h, &fs) == 0 &&
+	    fs.f_type != FUSE_SUPER_MAGIC;
 	fd->io = io;
 	fd->fd = h;
 	list_init(&fd->plug);

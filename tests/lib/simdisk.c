@@ -425,6 +425,20 @@ cover(struct simreq *s, int rc)
 	free(s->cover);
 }
 
+/* It alone, not those before it. */
+static void
+is_durable(struct simdisk *d, struct pending *p)
+{
+	struct simrec *rec = d->w->rec;
+
+	if (d->faults.lies)
+		return;
+	keep(d, p);
+	p->covered = rec ? ++rec->events : NEVER;
+	list_del(&p->link);
+	pending_unref(p);
+}
+
 static void
 fire(struct loop_timer *t)
 {
@@ -439,6 +453,8 @@ fire(struct loop_timer *t)
 		do_read(d, r);
 	else if (r->op == RDEV_WRITE && rc == 0)
 		s->write->done = true;
+	if (rc == 0 && r->durable)
+		is_durable(d, s->write);
 	cover(s, rc);
 	free(s);
 	rdev_complete(r, rc);
@@ -515,7 +531,7 @@ fault_of(struct simdisk *d, const struct rdev_req *r)
 
 	if (f->dead || (f->fail_writes && r->op == RDEV_WRITE) ||
 	    (f->fail_reads && r->op == RDEV_READ) ||
-	    (f->fail_flush && r->op == RDEV_FLUSH))
+	    (f->fail_flush && (r->op == RDEV_FLUSH || r->durable)))
 		return -EIO;
 	if (r->op == RDEV_WRITE && r->off < f->unwritable_to &&
 	    r->off + r->len > f->unwritable_from)
@@ -613,6 +629,7 @@ simdisk_open(struct simdisk *d, struct loop *l, const char *name)
 	s->dev.loop = l;
 	s->dev.path = strdup(name);
 	s->dev.bytes = d->bytes;
+	s->dev.durable_writes = d->faults.durable_writes;
 	s->disk = d;
 	must(s->dev.path);
 	SIM_PAUSE(false);

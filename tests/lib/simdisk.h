@@ -91,6 +91,7 @@ struct simdisk_faults {
 	 * simdisk_release; what they write may be there at once. */
 	unsigned hang_ops;
 	int64_t slow_ns; /* every request takes so much longer */
+	bool durable_writes; /* no fault: it has them; when it is opened */
 };
 struct simdisk_faults *simdisk_faults(struct simdisk *d);
 /* Answer what hangs. */

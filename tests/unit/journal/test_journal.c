@@ -545,6 +545,44 @@ test_room_comes_back(void **state)
 	rig_free(g);
 }
 
+/* One way to the disk where it has durable writes; and only where nothing
+ * before is in the disk's cache. */
+static void
+test_durable_writes(void **state)
+{
+	struct rig *g = rig_new(false);
+	uint64_t ops;
+
+	(void)state;
+	simdisk_faults(g->disk)->durable_writes = true;
+	rig_open(g);
+	rig_start(g);
+	rig_use(g);
+	for (int i = 0; i < 5; i++) {
+		put(g, 0, (uint8_t)i, 4096);
+		ops = g->w.ops;
+		assert_int_equal(flush(g), 0);
+		assert_int_equal(g->w.ops - ops, 1);
+		assert_int_equal(
+		    journal_written_op(g->j), journal_next_op(g->j));
+	}
+	put(g, 0, 6, 4096);
+	assert_true(journal_written_op(g->j) < journal_next_op(g->j));
+	let_time_pass(g); /* it is written, and not flushed */
+	assert_int_equal(journal_written_op(g->j), journal_next_op(g->j));
+	put(g, 4096, 7, 4096);
+	ops = g->w.ops;
+	assert_int_equal(flush(g), 0);
+	assert_int_equal(g->w.ops - ops, 2);
+	put(g, 0, 8, 4096);
+	simdisk_faults(g->disk)->fail_flush = true;
+	assert_int_equal(flush(g), -EIO);
+	assert_true(journal_has_failed(g->j));
+	simdisk_faults(g->disk)->fail_flush = false;
+	rig_close(g, false);
+	rig_free(g);
+}
+
 static void
 test_failure_is_for_good(void **state)
 {
@@ -683,6 +721,7 @@ main(void)
 	    cmocka_unit_test(test_one_superblock_is_enough),
 	    cmocka_unit_test(test_group_commit),
 	    cmocka_unit_test(test_room_comes_back),
+	    cmocka_unit_test(test_durable_writes),
 	    cmocka_unit_test(test_failure_is_for_good),
 	    cmocka_unit_test(test_failure_marks_it_void),
 	    cmocka_unit_test(test_many_epochs),

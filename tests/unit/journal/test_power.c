@@ -390,6 +390,7 @@ one_case(uint64_t seed)
 	ma->hist = calloc(HIST_MAX, sizeof(ma->hist[0]));
 	must(ma->hist);
 	ma->disk = simdisk_new(&ma->w, journal_min_bytes(BLOCK));
+	simdisk_faults(ma->disk)->durable_writes = seed / 2 % 2 == 0;
 	ma->id = (struct journal_id){.volume_size = NBLOCKS * BLOCK,
 	    .block_size = BLOCK, .encrypted = seed % 4 == 0, .url = "test:",
 	    .host = "here"};

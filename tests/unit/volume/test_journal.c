@@ -128,6 +128,7 @@ host_new(uint64_t seed)
 	m->env.delay = (struct delay_config){.min_ns = 100 * NS_PER_US,
 	    .max_ns = 30 * NS_PER_MS, .seed = seed};
 	m->disk = simdisk_new(&m->w, journal_min_bytes(BLOCK));
+	simdisk_faults(m->disk)->durable_writes = seed / 2 % 2 == 0;
 	volume_params_init(&m->p);
 	m->p.layout.size = SIZE;
 	m->p.layout.block_size = BLOCK;
