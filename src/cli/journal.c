@@ -309,16 +309,8 @@ help(void)
 	       "The journal of a volume that is not mounted.\n\n");
 	for (size_t i = 0; i < NWHATS; i++)
 		printf("  %-8s %s\n", whats[i].name, whats[i].summary);
-	for (size_t i = 0; i < NWHATS; i++) {
-		char name[16], ask[] = "--help", *args[] = {name, ask, NULL};
-		int status;
-
-		snprintf(name, sizeof(name), "%s", whats[i].name);
-		putchar('\n');
-		status = whats[i].run(2, args);
-		if (status != CLI_OK)
-			return status;
-	}
+	printf("\n'pail journal WHAT --help' tells more of each, 'man "
+	       "pail-journal' all of it.\n");
 	return CLI_OK;
 }
 

@@ -101,8 +101,9 @@ unknown_verb(const char *name)
 	return CLI_USAGE;
 }
 
+/* what: of a verb that has some of its own ("store"), or NULL. */
 static int
-help(const char *name)
+help(const char *name, char *what)
 {
 	const struct verb *v;
 	char option[] = "--help";
@@ -114,8 +115,11 @@ help(const char *name)
 	v = cli_verb(name);
 	if (v == NULL)
 		return unknown_verb(name);
-	return v->run(
-	    2, (char *[]){ (char *)(uintptr_t)v->name, option, NULL });
+	char *verb = (char *)(uintptr_t)v->name;
+
+	return what == NULL ?
+	    v->run(2, (char *[]){ verb, option, NULL }) :
+	    v->run(3, (char *[]){ verb, what, option, NULL });
 }
 
 static int
@@ -131,7 +135,8 @@ run_by_verb(int argc, char **argv)
 		return verb_version.run(argc - 1, argv + 1);
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
 	    strcmp(name, "help") == 0)
-		return help(argc > 2 ? argv[2] : NULL);
+		return help(argc > 2 ? argv[2] : NULL,
+		    argc > 3 ? argv[3] : NULL);
 	const struct verb *v = cli_verb(name);
 
 	if (v == NULL)

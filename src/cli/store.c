@@ -48,16 +48,13 @@ help(FILE *f)
 	    "raw:PATH,PATH...?volume=NAME\n\n");
 	for (size_t i = 0; i < NWHATS; i++)
 		fprintf(f, "  %-8s %s\n", whats[i].name, whats[i].summary);
-	for (size_t i = 0; i < NWHATS; i++) {
-		char name[16], ask[] = "--help", *args[] = {name, ask, NULL};
-		int status;
-
-		snprintf(name, sizeof(name), "%s", whats[i].name);
-		fputc('\n', f);
-		status = whats[i].run(2, args);
-		if (status != CLI_OK)
-			return status;
-	}
+	fprintf(f,
+	    "\n'pail store WHAT --help' tells more of each, 'man pail-store' "
+	    "all of it.\n"
+	    "\nExamples:\n"
+	    "  pail store create --size 20G /srv/pail.img\n"
+	    "  pail mount --size 100G 'raw:/srv/pail.img?volume=disk' /mnt/disk\n"
+	    "  pail store status /mnt/disk\n");
 	return 0;
 }
 
