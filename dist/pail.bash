@@ -14,7 +14,7 @@ _pail_verbs()
 
 _pail_options()
 {
-	pail "$1" --help 2>/dev/null |
+	pail help "$@" 2>/dev/null |
 		sed -n 's/^ *\(-[A-Za-z0-9], \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p'
 }
 
@@ -102,7 +102,11 @@ _pail()
 		;;
 	esac
 	if [[ $cur == -* ]]; then
-		options=$(_pail_options "$verb")
+		case $verb in
+		store | journal)
+			options=$(_pail_options "$verb" "${words[2]}") ;;
+		*) options=$(_pail_options "$verb") ;;
+		esac
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
 		return
 	fi
