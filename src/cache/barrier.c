@@ -8,7 +8,7 @@
  * (barrier_thing_gone) and no erase with a number as low as its own is left.
  * What takes over from an older thing with that one's number is counted again
  * (barrier_thing_new).  Then one LAYOUT_SYNC ends it and all that were ready
- * with it.
+ * with it; if there is a journal that has failed, the journal's mark (jnl.c).
  *
  * Cost: each thing that goes looks at each FLUSH that waits.
  */
@@ -27,6 +27,15 @@ flush_end(
 	list_del(&r->link);
 	stat_inc(c->stats, STAT_CACHE_FLUSHES);
 	cache_finish_err(r, rc, e);
+}
+
+/* What it covers is durable in the store, or rc says why not. */
+static void
+synced(struct cache *c, struct cache_req *r, int rc, const struct err *e)
+{
+	if (rc == 0 && r->op == CACHE_FLUSH && jnl_waits_for_mark(c, r))
+		return;
+	flush_end(c, r, rc, e);
 }
 
 void
@@ -112,11 +121,9 @@ sync_done(struct layout_req *lr)
 	if (lr->rc < 0)
 		c->unsynced = true;
 	jnl_sync_ended(c, lr->rc == 0);
-	while ((l = list_pop_front(&c->synced))) {
-		stat_inc(c->stats, STAT_CACHE_FLUSHES);
-		cache_finish_err(list_entry(l, struct cache_req, link),
-		    lr->rc, &lr->err);
-	}
+	while ((l = list_pop_front(&c->synced)))
+		synced(c, list_entry(l, struct cache_req, link), lr->rc,
+		    &lr->err);
 	barrier_check(c);
 	cache_check_drained(c);
 }
@@ -139,7 +146,6 @@ barrier_run(struct loop_task *t)
 {
 	struct cache *c = container_of(t, struct cache, barrier);
 	uint64_t erase_seq = erase_min_seq(c);
-	struct err e = ERR_INIT;
 
 	if (c->closing)
 		return;
@@ -149,16 +155,6 @@ barrier_run(struct loop_task *t)
 
 		if (r->nwait > 0 || erase_seq <= r->seq)
 			continue;
-		if (r->op == CACHE_FLUSH) {
-			int rc = jnl_may_pass(c, &e);
-
-			if (rc == -EINPROGRESS)
-				continue;
-			if (rc < 0) {
-				flush_end(c, r, rc, &e);
-				continue;
-			}
-		}
 		if (c->unsynced) {
 			/* One that began before does not cover all. */
 			if (c->syncing)
@@ -169,7 +165,7 @@ barrier_run(struct loop_task *t)
 			list_del(l);
 			list_push_back(&c->synced, l);
 		} else {
-			flush_end(c, r, 0, NULL);
+			synced(c, r, 0, NULL);
 		}
 	}
 }

@@ -204,6 +204,7 @@ cache_open(struct layout *l, struct loop *loop, const struct cache_params *p,
 	list_init(&c->fetches);
 	list_init(&c->flushes);
 	list_init(&c->synced);
+	list_init(&c->unmarked);
 	list_init(&c->writers);
 	c->barrier.run = barrier_run;
 	c->admit.run = write_admit_run;

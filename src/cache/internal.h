@@ -227,6 +227,7 @@ struct cache {
 	/* barrier.c */
 	struct list flushes; /* that wait, oldest first */
 	struct list synced;  /* that the SYNC in flight covers */
+	struct list unmarked; /* in the store, wait for the journal's mark */
 	uint64_t flush_seq;  /* the newest FLUSH that waits */
 	bool unsynced;	     /* something ended since the last SYNC began */
 	bool syncing;
@@ -431,9 +432,9 @@ void jnl_sync_ended(struct cache *c, bool durable);
 uint64_t jnl_pressing(const struct cache *c);
 /* How full it is as writers should feel it: from 3/4 on they are slowed. */
 double jnl_fill(const struct cache *c);
-/* May a FLUSH end well that the journal did not make durable?  0, -EINPROGRESS
- * (ask again when woken), or an error. */
-int jnl_may_pass(const struct cache *c, struct err *e);
+/* Of a FLUSH that is durable in the store: true if a journal that has failed is
+ * to be marked first; then r is taken, and ends when that is known. */
+bool jnl_waits_for_mark(struct cache *c, struct cache_req *r);
 
 /* spill.c */
 int spill_open(struct cache *c, struct err *e);

@@ -13,9 +13,11 @@
  * later (trim_to); so an upload counts when it is durable, not when it is
  * answered.
  *
- * When the journal has failed it is not written to any more.  A FLUSH waits for
- * the store, as without one, and in addition until the journal is marked void:
- * else it would be applied over newer data after a crash.
+ * When the journal has failed it is not written to any more, but it is still
+ * what makes durable what was flushed to it.  A FLUSH waits for the store, as
+ * without one; when the store has everything the journal is marked void, and only
+ * then does the FLUSH end: else the journal would be applied over what it covers
+ * after a crash.
  */
 #include "config.h"
 
@@ -114,23 +116,40 @@ jnl_flush(struct cache *c, struct cache_req *r)
 	journal_flush(c->journal, &r->logged);
 }
 
-int
-jnl_may_pass(const struct cache *c, struct err *e)
+/* The mark is there, or cannot be made. */
+static void
+marked(struct cache *c, struct cache_req *r, int rc)
+{
+	struct err e = ERR_INIT;
+
+	if (rc < 0) {
+		err_copy(&e, journal_error(c->journal));
+		rc = err_wrap(&e, -EIO,
+		    "the journal has failed, and cannot be marked so that it "
+		    "is not applied after a crash; unmount, and mount with "
+		    "--journal none");
+	}
+	stat_inc(c->stats, STAT_CACHE_FLUSHES);
+	cache_finish_err(r, rc, &e);
+}
+
+bool
+jnl_waits_for_mark(struct cache *c, struct cache_req *r)
 {
 	int rc;
 
 	if (!c->journal || !journal_has_failed(c->journal))
-		return 0;
+		return false;
+	journal_void(c->journal);
 	rc = journal_void_state(c->journal);
-	if (rc < 0 && rc != -EINPROGRESS) {
-		err_copy(e, journal_error(c->journal));
-		err_wrap(e, -EIO,
-		    "the journal has failed, and cannot be marked so that it "
-		    "is not applied after a crash; unmount, and mount with "
-		    "--journal none");
-		return -EIO;
-	}
-	return rc;
+	if (rc == 0)
+		return false;
+	list_del(&r->link);
+	if (rc == -EINPROGRESS)
+		list_push_back(&c->unmarked, &r->link);
+	else
+		marked(c, r, rc);
+	return true;
 }
 
 /* --- space ---------------------------------------------------------------------- */
@@ -252,6 +271,7 @@ has_failed(void *arg)
 {
 	struct cache *c = arg;
 	int rc = journal_void_state(c->journal);
+	struct list *l;
 
 	if (!c->jnl_said && c->jnl_failed)
 		c->jnl_failed(c->jnl_failed_arg);
@@ -265,6 +285,8 @@ has_failed(void *arg)
 	else if (rc != -EINPROGRESS)
 		log_error("journal: it cannot be marked as not to be applied: "
 			  "flushes fail; unmount as soon as possible");
+	while (rc != -EINPROGRESS && (l = list_pop_front(&c->unmarked)))
+		marked(c, list_entry(l, struct cache_req, link), rc);
 	if (c->closing)
 		return;
 	write_admit(c);

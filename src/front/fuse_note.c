@@ -20,9 +20,9 @@
  * that is done.  If it fails the ledger gives up, so that a store that refuses
  * holds up nobody who would not have had to wait anyway.
  *
- * A journal that fails is not applied by a successor, and with the notes that
- * went for its sake something would be missing: so then the ledger gives up at
- * once, before the journal is marked, until the store has everything.
+ * A successor may not find all of a journal that has failed, and with the notes
+ * that went for its sake something would be missing: so then the ledger gives up
+ * at once, until the store has everything.
  *
  * Without one a flush uploads everything, each changed piece of a block as the
  * whole block: to wait for that would make writing as slow as the store, and

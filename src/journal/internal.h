@@ -122,7 +122,6 @@ struct journal {
 
 	/* Failure. */
 	bool failed;
-	bool told;    /* the user knows, who had to before it is marked */
 	bool voiding; /* being marked */
 	int void_rc;
 	unsigned void_tries;

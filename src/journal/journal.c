@@ -273,12 +273,6 @@ failed_run(struct loop_task *t)
 
 	if (j->user.failed)
 		j->user.failed(j->user.arg);
-	/* Not before the user knows: what relies on the journal is to say first
-	 * that it cannot any more. */
-	if (!j->told) {
-		j->told = j->voiding = true;
-		super_kick(j);
-	}
 }
 
 static void
@@ -609,7 +603,7 @@ static bool
 is_idle(const struct journal *j)
 {
 	return j->nreq == 0 && list_empty(&j->waits) && list_empty(&j->woken) &&
-	    !j->wake.queued && !j->failed_task.queued;
+	    !j->voiding && !j->wake.queued && !j->failed_task.queued;
 }
 
 static void
@@ -631,12 +625,15 @@ journal_close(struct journal *j, bool clean, struct err *e)
 
 	if (j->started)
 		append_submit(j);
+	if (clean && j->failed)
+		journal_void(j);
 	poll_idle(&c.poll);
 	if (!c.idle)
 		rc = loop_run_until(j->loop, &c.idle);
-	if (rc == 0 && clean && j->failed)
-		rc = err_set(e, -EIO, "%s", err_text(&j->err));
-	else if (rc == 0 && clean) {
+	if (rc == 0 && clean && j->failed) {
+		if (j->void_rc < 0)
+			rc = err_set(e, -EIO, "%s", err_text(&j->err));
+	} else if (rc == 0 && clean) {
 		j->started = false;
 		rc = journal_reset(j, e);
 	}

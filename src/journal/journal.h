@@ -195,8 +195,14 @@ struct journal_status {
 void journal_get_status(const struct journal *j, struct journal_status *s);
 double journal_fill(const struct journal *j); /* 0 to 1 */
 bool journal_has_failed(const struct journal *j);
-/* Failed: the journal says itself that it must not be applied.  -EINPROGRESS:
- * not known yet; 0 it does; else why it does not. */
+/*
+ * One that has failed is marked as not to be applied: when all that was appended
+ * is durable elsewhere, and before anything that went around the journal is
+ * acknowledged.  May be called again.
+ */
+void journal_void(struct journal *j);
+/* Does a failed one say itself that it must not be applied?  -EINPROGRESS: not
+ * known yet; 0 it does; else why it cannot be marked. */
 int journal_void_state(const struct journal *j);
 const struct err *journal_error(const struct journal *j);
 

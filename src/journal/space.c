@@ -304,6 +304,16 @@ journal_has_failed(const struct journal *j)
 	return j->failed;
 }
 
+void
+journal_void(struct journal *j)
+{
+	must(j->failed);
+	if (j->voiding || j->void_rc != -EINPROGRESS)
+		return;
+	j->voiding = true;
+	super_kick(j);
+}
+
 int
 journal_void_state(const struct journal *j)
 {

@@ -651,6 +651,51 @@ hot_block(void **state)
 	lab_free(b);
 }
 
+static void
+lose_power(struct lab *b)
+{
+	lab_close(b);
+	simdisk_settle(b->disk, SIM_KEEP_NONE);
+	memset(simdisk_faults(b->disk), 0, sizeof(struct simdisk_faults));
+	lab_open(b);
+	check_after_cut(b);
+}
+
+/* What was flushed to it is safe until the store has it; and then it is not
+ * applied over what has come since. */
+static void
+a_failed_journal_counts_until_it_is_marked(void **state)
+{
+	struct lab *b = lab_new(8, false);
+
+	(void)state;
+	store_away = true;
+	for (uint32_t k = 0; k < 200; k++)
+		write_sectors(b, k * PER_BLOCK, PER_BLOCK);
+	flush(b);
+	simdisk_faults(b->disk)->fail_ops = 1u << RDEV_WRITE;
+	simdisk_faults(b->disk)->fail_nth = 1;
+	write_sectors(b, 300 * PER_BLOCK, 2);
+	pass(&b->g, 2 * NS_PER_S);
+	assert_true(journal_has_failed(b->j));
+	assert_int_equal(journal_void_state(b->j), -EINPROGRESS);
+	lose_power(b);
+
+	simdisk_faults(b->disk)->fail_ops = 1u << RDEV_WRITE;
+	simdisk_faults(b->disk)->fail_nth = 1;
+	write_sectors(b, 300 * PER_BLOCK, 2);
+	pass(&b->g, 2 * NS_PER_S);
+	assert_true(journal_has_failed(b->j));
+	store_away = false;
+	for (uint32_t k = 0; k < 200; k += 3)
+		write_sectors(b, k * PER_BLOCK + 1, 5);
+	flush(b);
+	assert_int_equal(journal_void_state(b->j), 0);
+	lose_power(b);
+	check_store(b);
+	lab_free(b);
+}
+
 int
 main(void)
 {
@@ -662,6 +707,7 @@ main(void)
 	    cmocka_unit_test(power_cuts),
 	    cmocka_unit_test(a_damaged_journal_is_an_error),
 	    cmocka_unit_test(a_failed_journal_is_read),
+	    cmocka_unit_test(a_failed_journal_counts_until_it_is_marked),
 	    cmocka_unit_test(a_dead_journal_is_said),
 	    cmocka_unit_test(hot_block),
 	};
