@@ -117,6 +117,7 @@ test_mixed(void **state)
 		assert_int_equal(write_fill(&v, l, 1, 'z'), 0);
 		env_close(l);
 		q.compress = "none";
+		q.recompress = true;
 		l = env_open(&v, &q, 0);
 		assert_int_equal(layout_info(l)->part_reads, !no_range);
 		assert_int_equal(write_fill(&v, l, 2, 'p'), 0);
