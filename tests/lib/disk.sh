@@ -134,9 +134,9 @@ disk_stat()
 fs_make()
 {
 	case $1 in
-	ext4) mkfs.ext4 -q -F -E nodiscard,lazy_itable_init=0 "$2" ;;
-	xfs) mkfs.xfs -q -K -f "$2" ;;
-	btrfs) mkfs.btrfs -q -K -f "$2" ;;
+	ext4) mkfs.ext4 -q -F -E nodiscard,lazy_itable_init=0 "${@:3}" "$2" ;;
+	xfs) mkfs.xfs -q -K -f "${@:3}" "$2" ;;
+	btrfs) mkfs.btrfs -q -K -f "${@:3}" "$2" ;;
 	esac
 }
 
