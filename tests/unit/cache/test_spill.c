@@ -522,6 +522,26 @@ damage_journal(struct lab *b)
 	}
 }
 
+/* Flushed, and most of it in the journal only. */
+static void
+fill_journal(struct lab *b)
+{
+	store_away = true;
+	for (uint32_t k = 0; k < 200; k++)
+		write_sectors(b, k * PER_BLOCK, PER_BLOCK);
+	flush(b);
+}
+
+/* One write of the journal's disk fails: this one, which fits into what memory
+ * has left. */
+static void
+fail_once(struct lab *b)
+{
+	simdisk_faults(b->disk)->fail_ops = 1u << RDEV_WRITE;
+	simdisk_faults(b->disk)->fail_nth = 1;
+	write_sectors(b, 300 * PER_BLOCK, 2);
+}
+
 static void
 a_damaged_journal_is_an_error(void **state)
 {
@@ -530,10 +550,7 @@ a_damaged_journal_is_an_error(void **state)
 	struct ask a;
 
 	(void)state;
-	store_away = true;
-	for (uint32_t k = 0; k < 200; k++)
-		write_sectors(b, k * PER_BLOCK, PER_BLOCK);
-	flush(b);
+	fill_journal(b);
 	assert_true(spills(b) > 100);
 	damage_journal(b);
 	for (uint32_t k = 0; k < 200; k++) {
@@ -567,10 +584,7 @@ a_failed_journal_is_read(void **state)
 	struct lab *b = lab_new(6, false);
 
 	(void)state;
-	store_away = true;
-	for (uint32_t k = 0; k < 200; k++)
-		write_sectors(b, k * PER_BLOCK, PER_BLOCK);
-	flush(b);
+	fill_journal(b);
 	simdisk_faults(b->disk)->fail_writes = true;
 	/* Fits into what memory has left. */
 	write_sectors(b, 300 * PER_BLOCK, 2);
@@ -585,13 +599,8 @@ a_failed_journal_is_read(void **state)
 
 	/* The same for a moment: then it is marked, and flushes end well. */
 	b = lab_new(7, true);
-	store_away = true;
-	for (uint32_t k = 0; k < 200; k++)
-		write_sectors(b, k * PER_BLOCK, PER_BLOCK);
-	flush(b);
-	simdisk_faults(b->disk)->fail_ops = 1u << RDEV_WRITE;
-	simdisk_faults(b->disk)->fail_nth = 1;
-	write_sectors(b, 300 * PER_BLOCK, 2);
+	fill_journal(b);
+	fail_once(b);
 	store_away = false;
 	flush(b);
 	assert_true(journal_has_failed(b->j));
@@ -607,10 +616,7 @@ a_dead_journal_is_said(void **state)
 	struct lab *b = lab_new(8, false);
 
 	(void)state;
-	store_away = true;
-	for (uint32_t k = 0; k < 200; k++)
-		write_sectors(b, k * PER_BLOCK, PER_BLOCK);
-	flush(b);
+	fill_journal(b);
 	simdisk_faults(b->disk)->dead = true;
 	write_sectors(b, 300 * PER_BLOCK, 2);
 	store_away = false;
@@ -669,21 +675,14 @@ a_failed_journal_counts_until_it_is_marked(void **state)
 	struct lab *b = lab_new(8, false);
 
 	(void)state;
-	store_away = true;
-	for (uint32_t k = 0; k < 200; k++)
-		write_sectors(b, k * PER_BLOCK, PER_BLOCK);
-	flush(b);
-	simdisk_faults(b->disk)->fail_ops = 1u << RDEV_WRITE;
-	simdisk_faults(b->disk)->fail_nth = 1;
-	write_sectors(b, 300 * PER_BLOCK, 2);
+	fill_journal(b);
+	fail_once(b);
 	pass(&b->g, 2 * NS_PER_S);
 	assert_true(journal_has_failed(b->j));
 	assert_int_equal(journal_void_state(b->j), -EINPROGRESS);
 	lose_power(b);
 
-	simdisk_faults(b->disk)->fail_ops = 1u << RDEV_WRITE;
-	simdisk_faults(b->disk)->fail_nth = 1;
-	write_sectors(b, 300 * PER_BLOCK, 2);
+	fail_once(b);
 	pass(&b->g, 2 * NS_PER_S);
 	assert_true(journal_has_failed(b->j));
 	store_away = false;
