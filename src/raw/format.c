@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format.c: the bytes on a device; see format.h and docs/raw.md.
+ * format.c: the bytes on a device; see format.h and docs/raw.md.  What stands
+ * for an object is in object.c.
  *
  * A reader is a pointer and what is left behind it; take() is the only place
  * that moves it, so that nothing is read past the end.
@@ -36,6 +37,14 @@ take(struct reader *r, size_t n)
 	r->at += n;
 	r->left -= n;
 	return p;
+}
+
+static bool
+take_varint(struct reader *r, uint64_t *v)
+{
+	size_t n = raw_varint_decode(v, r->at, r->left);
+
+	return n > 0 && take(r, n) != NULL;
 }
 
 /* --- extent references --------------------------------------------------- */
@@ -272,172 +281,6 @@ raw_super_decode(
 	if (raw_ref_decode(&s->root, in + 160, s->k, s->m) < 0)
 		return err_set(e, -EBADMSG, "superblock: the root is damaged");
 	return 0;
-}
-
-/* --- varints, objects ------------------------------------------------------ */
-
-size_t
-raw_varint_encode(uint64_t v, uint8_t *out)
-{
-	size_t n = 0;
-
-	for (; v >= 0x80; v >>= 7)
-		out[n++] = (uint8_t)(v | 0x80);
-	out[n++] = (uint8_t)v;
-	return n;
-}
-
-size_t
-raw_varint_decode(uint64_t *v, const uint8_t *in, size_t n)
-{
-	*v = 0;
-	for (size_t i = 0; i < n && i < 9; i++) {
-		*v |= (uint64_t)(in[i] & 0x7f) << (7 * i);
-		if (!(in[i] & 0x80))
-			return i + 1;
-	}
-	return 0;
-}
-
-static bool
-take_varint(struct reader *r, uint64_t *v)
-{
-	size_t n = raw_varint_decode(v, r->at, r->left);
-
-	return n > 0 && take(r, n) != NULL;
-}
-
-static void
-put_bytes(uint8_t *out, uint64_t v, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++, v >>= 8)
-		out[i] = (uint8_t)v;
-}
-
-static uint64_t
-get_bytes(const uint8_t *in, unsigned n)
-{
-	uint64_t v = 0;
-
-	while (n-- > 0)
-		v = v << 8 | in[n];
-	return v;
-}
-
-#define FLAG_META 3u
-#define FLAG_SINGLE 4u
-#define SEQ_BYTES 6
-#define ADDR_BYTES 5
-#define LEN_BYTES 3
-
-size_t
-raw_object_bound(const struct raw_object *o)
-{
-	size_t n = 1 + SEQ_BYTES + 3 * RAW_VARINT_MAX;
-
-	for (unsigned i = 0; i < o->nextents; i++)
-		n += ADDR_BYTES + LEN_BYTES + 4 * (size_t)o->ext[i].ncrc;
-	return n;
-}
-
-size_t
-raw_object_encode(const struct raw_object *o, uint8_t *out)
-{
-	bool single = o->nextents == 1;
-	size_t n = 0;
-
-	must(o->seq < RAW_SEQ_MAX);
-	out[n++] = (uint8_t)(o->meta_code | (single ? FLAG_SINGLE : 0));
-	put_bytes(out + n, o->seq, SEQ_BYTES);
-	n += SEQ_BYTES;
-	if (o->meta_code == RAW_META_TAIL)
-		n += raw_varint_encode(o->meta_len, out + n);
-	n += raw_varint_encode(o->size, out + n);
-	if (!single)
-		n += raw_varint_encode(o->nextents, out + n);
-	for (unsigned i = 0; i < o->nextents; i++) {
-		const struct raw_extent *x = &o->ext[i];
-
-		must(x->addr < RAW_ADDR_MAX);
-		put_bytes(out + n, x->addr, ADDR_BYTES);
-		n += ADDR_BYTES;
-		if (!single) {
-			put_bytes(out + n, x->bytes, LEN_BYTES);
-			n += LEN_BYTES;
-		}
-		for (unsigned c = 0; c < x->ncrc; c++, n += 4)
-			put_le32(out + n, x->crc[c]);
-	}
-	return n;
-}
-
-static int
-extent_decode(struct raw_extent *x, struct reader *r, uint64_t single_bytes,
-    unsigned k, unsigned m)
-{
-	const uint8_t *p = take(r, ADDR_BYTES);
-	unsigned w;
-
-	if (!p)
-		return -EBADMSG;
-	x->addr = get_bytes(p, ADDR_BYTES);
-	if (single_bytes == 0) {
-		p = take(r, LEN_BYTES);
-		single_bytes = p ? get_bytes(p, LEN_BYTES) : 0;
-	}
-	if (single_bytes == 0 || single_bytes > RAW_EXTENT_MAX)
-		return -EBADMSG;
-	x->bytes = (uint32_t)single_bytes;
-	w = geom_width(k, m, x->bytes);
-	x->ncrc = (uint8_t)w;
-	p = take(r, 4 * (size_t)w);
-	if (!p)
-		return -EBADMSG;
-	for (unsigned c = 0; c < w; c++)
-		x->crc[c] = get_le32(p + 4 * c);
-	return 0;
-}
-
-int64_t
-raw_object_decode(struct raw_object *o, struct raw_extent *ext, unsigned maxext,
-    unsigned k, unsigned m, const uint8_t *in, size_t n)
-{
-	struct reader r = {in, n};
-	const uint8_t *p = take(&r, 1 + SEQ_BYTES);
-	uint64_t payload = 0, v = 0, count = 1;
-	bool single;
-
-	if (!p || p[0] & ~(FLAG_META | FLAG_SINGLE) ||
-	    (p[0] & FLAG_META) > RAW_META_TAIL)
-		return -EBADMSG;
-	memset(o, 0, sizeof(*o));
-	single = p[0] & FLAG_SINGLE;
-	o->meta_code = p[0] & FLAG_META;
-	o->seq = get_bytes(p + 1, SEQ_BYTES);
-	if (o->meta_code == RAW_META_TAIL &&
-	    (!take_varint(&r, &v) || v == 0 || v > RAW_META_MAX))
-		return -EBADMSG;
-	o->meta_len = (uint16_t)v;
-	if (!take_varint(&r, &o->size) || (!single && !take_varint(&r, &count)) ||
-	    count > RAW_MAX_EXTENTS ||
-	    o->size > (uint64_t)RAW_MAX_EXTENTS * RAW_EXTENT_MAX)
-		return -EBADMSG;
-	o->nextents = (uint16_t)count;
-	if (ext && count > maxext)
-		return -E2BIG;
-	o->ext = ext;
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t bytes = single ? o->size + o->meta_len : 0;
-		struct raw_extent check, *x = ext ? &ext[i] : &check;
-
-		if ((single && bytes == 0) ||
-		    extent_decode(x, &r, bytes, k, m) < 0)
-			return -EBADMSG;
-		payload += x->bytes;
-	}
-	if (payload != o->size + o->meta_len)
-		return -EBADMSG;
-	return (int64_t)(n - r.left);
 }
 
 /* --- log records ----------------------------------------------------------- */

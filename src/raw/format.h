@@ -161,11 +161,29 @@ size_t raw_object_encode(const struct raw_object *o, uint8_t *out);
  * NULL the extents are only checked. */
 int64_t raw_object_decode(struct raw_object *o, struct raw_extent *ext,
     unsigned maxext, unsigned k, unsigned m, const uint8_t *in, size_t n);
+/* The same check, for who only wants to know where the object ends. */
+int64_t raw_object_length(
+    unsigned k, unsigned m, const uint8_t *in, size_t n);
 
 #define RAW_VARINT_MAX 10
 size_t raw_varint_encode(uint64_t v, uint8_t *out);
+
 /* Bytes read, 0 if it is damaged or does not end. */
-size_t raw_varint_decode(uint64_t *v, const uint8_t *in, size_t n);
+static inline size_t
+raw_varint_decode(uint64_t *v, const uint8_t *in, size_t n)
+{
+	uint64_t got = 0;
+
+	for (size_t i = 0; i < n && i < 9; i++) {
+		got |= (uint64_t)(in[i] & 0x7f) << (7 * i);
+		if (!(in[i] & 0x80)) {
+			*v = got;
+			return i + 1;
+		}
+	}
+	*v = 0;
+	return 0;
+}
 
 /* --- the 160 bytes of an extent reference -------------------------------- */
 #define RAW_REF_BYTES 160

@@ -3,8 +3,9 @@
 #define RAW_INDEX_INT_H
 
 /*
- * What the two files of the index share: index.c (look-up, edits, walks) and
- * index_page.c (pages as a checkpoint writes them and an opening reads them).
+ * What the files of the index share: index.c (look-up, walks), index_edit.c
+ * (changes) and index_page.c (pages as a checkpoint writes them and an opening
+ * reads them).
  */
 #include "raw/index.h"
 
@@ -65,12 +66,37 @@ const uint8_t *index_run_key(
     const struct index_page *p, uint32_t r, uint32_t *len);
 unsigned index_run_decode(
     struct index *ix, const struct index_page *p, uint32_t r);
-size_t index_entry_decode(const struct index *ix, const uint8_t *in, size_t n,
-    uint8_t *key, uint32_t *key_len, const uint8_t **obj, uint32_t *obj_len);
+uint32_t index_run_end(const struct index_page *p, uint32_t r);
+/* The run that has this key, if the page has it. */
+uint32_t index_find_run(const struct index_page *p, const uint8_t *key, size_t n);
+const uint8_t *index_run_scan(const struct index *ix,
+    const struct index_page *p, uint32_t r, const uint8_t *key, size_t n,
+    bool after, uint8_t *found, uint32_t *found_len, uint32_t *obj_len);
 int index_key_compare(const uint8_t *a, size_t an, const uint8_t *b, size_t bn);
 size_t index_find_page(const struct index *ix, const uint8_t *key, size_t n);
 int index_drop_reserve(struct index *ix);
 char *index_dup_key(const uint8_t *key, size_t n);
+size_t index_page_memory(const struct index_page *p);
 void index_page_free(struct index_page *p);
+
+/* How an entry begins: bytes that its key shares with the one before (of key_len
+ * bytes), and how many more there are; they follow.  0: it is damaged. */
+static inline size_t
+index_key_head(const uint8_t *in, size_t n, uint32_t key_len, uint32_t *shared,
+    uint32_t *more)
+{
+	uint64_t s, v;
+	size_t a = raw_varint_decode(&s, in, n), b;
+
+	if (a == 0 || s > key_len)
+		return 0;
+	b = raw_varint_decode(&v, in + a, n - a);
+	if (b == 0 || v > RAW_KEY_MAX || s + v == 0 || s + v > RAW_KEY_MAX ||
+	    v > n - a - b)
+		return 0;
+	*shared = (uint32_t)s;
+	*more = (uint32_t)v;
+	return a + b;
+}
 
 #endif

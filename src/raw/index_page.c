@@ -45,10 +45,10 @@ index_page_behind(const struct index *ix, const char *first_key)
 	/* The last page that begins with that or less; or the first page. */
 	at = index_find_page(ix, key, n);
 	found = ix->pages[at]->first_key;
-	return index_key_compare((const uint8_t *)found, strlen(found), key,
-		   n) <= 0
-	    ? at + 1
-	    : at;
+	return index_key_compare(
+		   (const uint8_t *)found, strlen(found), key, n) <= 0
+		   ? at + 1
+		   : at;
 }
 
 bool
@@ -172,26 +172,30 @@ index_written(struct index *ix, uint64_t id, const char *first_key,
 static int
 page_scan(struct index *ix, struct index_page *p, struct err *e)
 {
-	uint8_t key[RAW_KEY_MAX], last[RAW_KEY_MAX];
-	uint32_t key_len = 0, last_len = 0, obj_len, off = 0;
-	const uint8_t *obj;
+	uint8_t key[RAW_KEY_MAX];
+	uint32_t key_len = 0, off = 0, shared, more;
 
 	while (off < p->len) {
-		bool full = p->bytes[off] == 0; /* shares nothing */
-		size_t used = index_entry_decode(ix, p->bytes + off,
-		    p->len - off, key, &key_len, &obj, &obj_len);
+		const uint8_t *in = p->bytes + off;
+		size_t n = p->len - off,
+		       head = index_key_head(in, n, key_len, &shared, &more);
+		int64_t obj = -EBADMSG;
 
-		if (used == 0 || memchr(key, '\0', key_len))
+		if (head > 0 && !memchr(in + head, '\0', more))
+			obj = raw_object_length(
+			    ix->k, ix->m, in + head + more, n - head - more);
+		if (obj < 0)
 			return err_set(e, -EBADMSG,
 			    "index page: entry %u is damaged", p->count);
-		if (p->count > 0 &&
-		    index_key_compare(last, last_len, key, key_len) >= 0)
+		/* What it shares is equal: the rest decides. */
+		if (p->count > 0 && index_key_compare(key + shared,
+					key_len - shared, in + head, more) >= 0)
 			return err_set(e, -EBADMSG,
 			    "index page: entry %u is out of order", p->count);
-		if (p->count == 0 && !full)
+		if (p->count == 0 && shared > 0)
 			return err_set(e, -EBADMSG,
 			    "index page: the first key is not whole");
-		if (full) {
+		if (shared == 0) {
 			if (index_page_reserve(ix, p, p->len, p->nruns + 1) < 0)
 				return err_errno(e, -ENOMEM, "index page");
 			p->runs[p->nruns++] = (struct run){off, 0};
@@ -200,10 +204,10 @@ page_scan(struct index *ix, struct index_page *p, struct err *e)
 			return err_set(e, -EBADMSG,
 			    "index page: a run of more than %u entries",
 			    RUN_MAX);
-		memcpy(last, key, key_len);
-		last_len = key_len;
+		memcpy(key + shared, in + head, more);
+		key_len = shared + more;
 		p->count++;
-		off += (uint32_t)used;
+		off += (uint32_t)(head + more + (size_t)obj);
 	}
 	return 0;
 }

@@ -9,12 +9,14 @@ libpail_la_SOURCES += \
 	src/raw/format.c src/raw/format.h \
 	src/raw/geom.c src/raw/geom.h \
 	src/raw/index.c src/raw/index.h src/raw/index_int.h \
+	src/raw/index_edit.c \
 	src/raw/index_page.c \
 	src/raw/life.c \
 	src/raw/log.c src/raw/log.h \
 	src/raw/look.c src/raw/look.h \
 	src/raw/make.c src/raw/make.h \
 	src/raw/member.c src/raw/member.h \
+	src/raw/object.c \
 	src/raw/open.c src/raw/open.h \
 	src/raw/pool.c src/raw/pool.h src/raw/pool_int.h \
 	src/raw/rdev.c src/raw/rdev.h \

@@ -32,6 +32,7 @@ struct cursor {
 	struct buf *window;
 	uint64_t window_pos; /* UINT64_MAX: nothing is there */
 	unsigned window_member;
+	struct raw_extent *ext; /* RAW_MAX_EXTENTS, for items */
 };
 
 /* Fill the window with the ring from pos on. */
@@ -78,8 +79,8 @@ record_at(const struct cursor *c, uint64_t pos, struct raw_record *r,
 
 	*bytes = c->window->data + skip;
 	return raw_record_decode(r, *bytes, WINDOW - skip, NULL) == 0 &&
-	    r->pos == pos &&
-	    memcmp(r->pool_uuid, c->p->super.pool_uuid, 16) == 0;
+	       r->pos == pos &&
+	       memcmp(r->pool_uuid, c->p->super.pool_uuid, 16) == 0;
 }
 
 static bool
@@ -140,10 +141,9 @@ looks_like(const struct cursor *c, uint64_t pos, struct raw_record *r)
 {
 	size_t skip = (size_t)(pos - c->window_pos) * RAW_SECTOR;
 
-	return raw_record_peek(r, c->window->data + skip, WINDOW - skip) ==
-	    0 &&
-	    r->pos == pos &&
-	    memcmp(r->pool_uuid, c->p->super.pool_uuid, 16) == 0;
+	return raw_record_peek(r, c->window->data + skip, WINDOW - skip) == 0 &&
+	       r->pos == pos &&
+	       memcmp(r->pool_uuid, c->p->super.pool_uuid, 16) == 0;
 }
 
 /*
@@ -190,7 +190,8 @@ look_behind(struct cursor *c)
 	return seen ? 0 : -EIO;
 }
 
-/* --- what a record says ------------------------------------------------------ */
+/* --- what a record says ------------------------------------------------------
+ */
 
 /* Every member that is here has its part of an extent. */
 static bool
@@ -219,7 +220,7 @@ may_be_there(const struct xio *x)
 		if (!x->pool->member[xio_member(x, c)].dev)
 			continue;
 		unread += col->state == XIO_LATE ||
-		    (col->state == XIO_BAD && col->req.rc < 0);
+			  (col->state == XIO_BAD && col->req.rc < 0);
 	}
 	return unread > 0 && good + unread >= x->geom.d;
 }
@@ -278,7 +279,8 @@ tail_note(struct pool *p, const struct raw_item *it, uint64_t seq, int why)
 }
 
 /* An item of this key has come behind it: that it is lost does not matter from
- * then on.  What is only damaged stays noted, as the later item may not count. */
+ * then on.  What is only damaged stays noted, as the later item may not count.
+ */
 static void
 tail_replaced(struct pool *p, const char *key)
 {
@@ -322,18 +324,17 @@ verify_item(struct pool *p, const struct raw_item *it, uint64_t seq)
 
 /* Walk over the items of a record: check their data, or apply them. */
 static int
-record_items(struct pool *p, const struct raw_record *r, const uint8_t *bytes,
+record_items(struct cursor *c, const struct raw_record *r, const uint8_t *bytes,
     bool apply, struct err *e)
 {
-	struct raw_extent *ext = calloc(RAW_MAX_EXTENTS, sizeof(*ext));
+	struct pool *p = c->p;
 	struct raw_item_reader rd;
 	struct raw_item it;
 	int rc;
 
-	if (!ext)
-		return err_errno(e, -ENOMEM, "log");
 	raw_item_reader_init(&rd, r, bytes, p->k, p->m);
-	while ((rc = raw_item_next(&rd, &it, ext, RAW_MAX_EXTENTS, e)) == 1) {
+	while (
+	    (rc = raw_item_next(&rd, &it, c->ext, RAW_MAX_EXTENTS, e)) == 1) {
 		if (!apply)
 			rc = verify_item(p, &it, r->seq);
 		else if (it.kind == RAW_ITEM_PUT)
@@ -345,7 +346,6 @@ record_items(struct pool *p, const struct raw_record *r, const uint8_t *bytes,
 		if (rc < 0 && rc != -ENOENT)
 			break;
 	}
-	free(ext);
 	return rc;
 }
 
@@ -353,7 +353,8 @@ static int
 log_unreadable(const struct cursor *c, struct err *e)
 {
 	return err_set(e, -EIO,
-	    "store \"%s\": the log cannot be read on any member at commit %llu. "
+	    "store \"%s\": the log cannot be read on any member at commit "
+	    "%llu. "
 	    "Nothing was changed; see to the devices, or bring back missing "
 	    "members",
 	    c->p->super.name, (unsigned long long)c->seq);
@@ -371,7 +372,8 @@ tail_judge(struct pool *p, uint64_t good, uint64_t end_seq, struct err *e)
 	for (size_t i = 0; i < t->n; i++)
 		if (t->d[i].lost && t->d[i].unread)
 			return err_set(e, -EIO,
-			    "store \"%s\": object %s, put by commit %llu, cannot "
+			    "store \"%s\": object %s, put by commit %llu, "
+			    "cannot "
 			    "be read, and may have been synced. Nothing was "
 			    "changed; see to the devices, or mount read-only: "
 			    "that shows the state before it",
@@ -402,7 +404,7 @@ verify_tail(struct cursor *c, uint64_t end_seq, uint64_t durable,
 			return log_unreadable(c, e);
 		if (r.seq <= durable)
 			continue;
-		rc = record_items(c->p, &r, bytes, false, e);
+		rc = record_items(c, &r, bytes, false, e);
 		if (rc < 0)
 			return err_wrap(e, rc, "log record %llu",
 			    (unsigned long long)r.seq);
@@ -425,7 +427,7 @@ replay(struct cursor *c, uint64_t good, struct err *e)
 
 		if (next_record(c, &r, &bytes) != 1)
 			return log_unreadable(c, e);
-		rc = record_items(p, &r, bytes, true, e);
+		rc = record_items(c, &r, bytes, true, e);
 		if (rc < 0)
 			return err_wrap(e, rc, "log record %llu",
 			    (unsigned long long)r.seq);
@@ -447,8 +449,8 @@ mend_object(struct pool *p, const struct raw_object *o)
 
 		if (!w)
 			return -ENOMEM;
-		rc = recover_wait(p, w,
-		    xio_rebuild(&w->xio, p, &o->ext[i], members, 0));
+		rc = recover_wait(
+		    p, w, xio_rebuild(&w->xio, p, &o->ext[i], members, 0));
 		free(w);
 	}
 	return rc;
@@ -464,8 +466,9 @@ recover_mend(struct pool *p, struct err *e)
 	for (size_t i = 0; i < t->n && rc == 0; i++) {
 		struct raw_object o;
 
-		if (t->d[i].lost || index_get(p->index, t->d[i].key, &o, ext,
-					RAW_MAX_EXTENTS) < 0 ||
+		if (t->d[i].lost ||
+		    index_get(p->index, t->d[i].key, &o, ext, RAW_MAX_EXTENTS) <
+			0 ||
 		    o.seq != t->d[i].seq)
 			continue;
 		rc = mend_object(p, &o);
@@ -487,8 +490,11 @@ recover_log(struct pool *p, struct err *e)
 	int rc = 0;
 
 	c.window = buf_new(WINDOW);
-	if (!c.window)
-		return err_errno(e, -ENOMEM, "read the log");
+	c.ext = calloc(RAW_MAX_EXTENTS, sizeof(*c.ext));
+	if (!c.window || !c.ext) {
+		rc = err_errno(e, -ENOMEM, "read the log");
+		goto out;
+	}
 	c.durable = p->super.root_seq;
 	rewind_to_root(&c);
 	if (!(p->super.flags & RAW_FLAG_CLEAN)) {
@@ -504,7 +510,8 @@ recover_log(struct pool *p, struct err *e)
 	end_seq = c.seq;
 	if (c.durable >= end_seq) {
 		rc = err_set(e, -EBADMSG,
-		    "store \"%s\": commit %llu is damaged on all members though "
+		    "store \"%s\": commit %llu is damaged on all members "
+		    "though "
 		    "it was synced (%llu is known to be durable). Nothing was "
 		    "changed. Bring back missing members, or mount read-only: "
 		    "it has the state before that commit",
@@ -536,5 +543,6 @@ recover_log(struct pool *p, struct err *e)
 	p->written_seq = p->durable_seq = p->flush_seq = c.seq - 1;
 out:
 	buf_unref(c.window);
+	free(c.ext);
 	return rc;
 }
