@@ -267,6 +267,20 @@ proxy()
 	echo "$*" >"$T/proxy"
 }
 
+# cut_off DIR MODE: nothing gets through to the server any more.  Not before the
+# volume's blocks are listed: until then pail has to ask the server what is in
+# the block of which a part is written.
+cut_off()
+{
+	wait_for 30 is_listed "$1"
+	proxy "$2"
+}
+
+is_listed()
+{
+	[ "$(disk_stat "$1" survey_done)" = true ]
+}
+
 # proxy_count FIELD: requests, up_bytes, down_bytes, accepted, open
 proxy_count()
 {
