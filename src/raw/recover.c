@@ -76,9 +76,10 @@ add_copy(struct found *f, const struct raw_super *s)
 }
 
 /*
- * The best copy on one device.  -EBADMSG: there is none; -ENOTSUP: it is of a
- * newer format; -EIO or another error of reading, -ENXIO: it is shorter than it
- * was: the device cannot be used now.
+ * The best copy on one device.  -EINVAL: there is none, nor what was one;
+ * -EBADMSG: they are damaged; -ENOTSUP: it is of a newer format; -EIO or another
+ * error of reading, -ENXIO: it is shorter than it was: the device cannot be used
+ * now.
  *
  * One copy alone that says it is newer is a damaged one.
  */
@@ -89,7 +90,7 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 	uint64_t end = d->bytes & ~((1ull << 20) - 1);
 	struct err first = ERR_INIT, io = ERR_INIT;
 	unsigned newer_format = 0;
-	int rc = -EBADMSG;
+	int rc = -EINVAL;
 
 	memset(f, 0, sizeof(*f));
 	if (!sector)
@@ -111,6 +112,8 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 		}
 		if (raw_super_decode(&s, sector, &first) < 0) {
 			f->uneven = true;
+			if (raw_super_looks_like(sector))
+				rc = -EBADMSG;
 			newer_format += first.rc == -ENOTSUP;
 			continue;
 		}
@@ -284,7 +287,7 @@ read_all_supers(struct rdev **devs, struct found *f, unsigned *n, struct err *e)
 		if (rc == -ENOTSUP || rc == -ENOMEM || *n == 1)
 			return err_set(e, rc, "%s", err_text(&one));
 		log_warn("%s; it is left out%s", err_text(&one),
-		    rc == -EBADMSG
+		    rc == -EBADMSG || rc == -EINVAL
 			? ", and it is not written to (pail store replace "
 			  "makes it a member)"
 			: "");
