@@ -46,18 +46,31 @@ caught(int signo)
 	raise(signo);
 }
 
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+#define NSIGNALS (sizeof(signals) / sizeof(signals[0]))
+
 void
 interrupt_install(const char *advice)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction sa = {.sa_handler = caught}, old;
 
 	advice_text = advice;
 	sigemptyset(&sa.sa_mask);
-	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+	for (unsigned i = 0; i < NSIGNALS; i++)
 		if (sigaction(signals[i], NULL, &old) == 0 &&
 		    old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &sa, NULL);
+}
+
+void
+interrupt_block(bool yes)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned i = 0; i < NSIGNALS; i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(yes ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
 void

@@ -14,6 +14,10 @@
 /* advice: "the same command goes on"; borrowed for ever. */
 void interrupt_install(const char *advice);
 
+/* A stretch that must not be stopped, and is short: signals wait until it ends.
+ * Not while deferred. */
+void interrupt_block(bool yes);
+
 /* From now on (or no longer) interrupted() is asked now and then. */
 void interrupt_defer(bool yes);
 

@@ -7,6 +7,7 @@
 
 #include "base/parse.h"
 #include "base/strbuf.h"
+#include "cli/exit.h"
 #include "cli/interrupt.h"
 #include "cli/store.h"
 #include "cli/tool.h"
@@ -55,6 +56,36 @@ static const struct tool_usage usage = {
     .nmax = RAW_MAX_MEMBERS,
 };
 
+/* Files that were made are removed again; but what has begun to be a store
+ * becomes one. */
+static bool
+stop(bool writing)
+{
+	if (interrupted())
+		return true;
+	if (writing)
+		interrupt_block(true);
+	return false;
+}
+
+static int
+make_pool(struct create *c, const struct raw_make_params *p, char **paths,
+    unsigned npaths)
+{
+	struct tool *t = &c->tool;
+	int rc;
+
+	interrupt_defer(true);
+	rc = raw_make(t->set.loop, t->set.fileio, paths, npaths, p, &t->err);
+	if (rc == -EINTR && interrupted())
+		rc = err_set(&t->err, -ECANCELED, "%s", err_text(&t->err));
+	interrupt_defer(false);
+	if (rc == 0)
+		interrupt_install("the store is made");
+	interrupt_block(false);
+	return rc;
+}
+
 static int
 make(struct create *c, char **paths, unsigned npaths)
 {
@@ -63,7 +94,8 @@ make(struct create *c, char **paths, unsigned npaths)
 	    .size = c->size & ~(uint64_t)((1 << 20) - 1),
 	    .sparse = c->sparse,
 	    .force = t->force,
-	    .log_bytes = c->log_bytes};
+	    .log_bytes = c->log_bytes,
+	    .stop = stop};
 	struct pool_status st;
 	struct pool *pool;
 	char size[FORMAT_MAX];
@@ -72,11 +104,7 @@ make(struct create *c, char **paths, unsigned npaths)
 
 	if (rc < 0)
 		return tool_misuse(t, rc);
-	/* A file of which half is there is removed again. */
-	interrupt_defer(true);
-	rc = raw_make(
-	    t->set.loop, t->set.fileio, paths, npaths, &p, &t->err);
-	interrupt_defer(false);
+	rc = make_pool(c, &p, paths, npaths);
 	if (rc == 0)
 		rc = store_pool_open(t, (int)npaths, paths, true, &pool);
 	if (rc < 0)
@@ -120,5 +148,7 @@ store_create_run(int argc, char **argv)
 	rc = tool_start(&c.tool);
 	if (rc == 0)
 		rc = make_of_operands(&c, argv + 1);
+	if (rc == -ECANCELED && interrupted())
+		rc = CLI_STOPPED; /* which was said */
 	return tool_end(&c.tool, rc);
 }

@@ -209,6 +209,14 @@ make_file(const char *path, const struct raw_make_params *p, struct err *e)
 
 /* --- making --------------------------------------------------------------------- */
 
+static int
+asked_to_stop(const struct raw_make_params *p, bool writing, struct err *e)
+{
+	if (p->stop && p->stop(writing))
+		return err_set(e, -ECANCELED, "stopped; nothing was changed");
+	return 0;
+}
+
 /* What is there already can be a member, and is none of those before it. */
 static int
 look_at_kind(
@@ -259,7 +267,9 @@ make_files(char *const *paths, unsigned n, const struct raw_make_params *p,
 			    "%s does not exist; --size S makes an image file of "
 			    "that size",
 			    paths[i]);
-		rc = make_file(paths[i], p, e);
+		rc = asked_to_stop(p, false, e);
+		if (rc == 0)
+			rc = make_file(paths[i], p, e);
 		if (rc < 0)
 			return rc;
 		*made |= 1ull << i;
@@ -283,6 +293,8 @@ raw_make(struct loop *l, struct fileio *io, char *const *paths,
 		if (rc == 0)
 			rc = rdev_open(l, io, paths[i], false, &devs[i], e);
 	}
+	if (rc == 0)
+		rc = asked_to_stop(p, true, e);
 	if (rc == 0)
 		rc = pool_create(devs, npaths, &cp, e);
 	for (unsigned i = 0; i < npaths; i++) {

@@ -33,6 +33,10 @@ struct raw_make_params {
 	bool sparse;	    /* image files take their space when it is used */
 	bool force;	    /* whatever is on the devices is lost */
 	uint64_t log_bytes; /* 0: by size */
+	/* Asked before each file is made and, with `writing`, once before the
+	 * first byte of a device is written, from when on it goes to its end.
+	 * True: -ECANCELED, and nothing was changed.  NULL: never. */
+	bool (*stop)(bool writing);
 };
 
 /*
