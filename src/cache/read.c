@@ -36,10 +36,11 @@ static void
 note_use(struct cache *c, struct entry *e, const struct cache_req *r,
     bool waited)
 {
-	if (e->home == Q_AHEAD) {
+	if (e->home == Q_AHEAD || e->home == Q_WRITTEN) {
 		bool queued = list_linked(&e->qlink);
 
-		stat_inc(c->stats, STAT_CACHE_READAHEAD_USEFUL);
+		if (e->home == Q_AHEAD)
+			stat_inc(c->stats, STAT_CACHE_READAHEAD_USEFUL);
 		if (queued)
 			evict_dequeue(c, e);
 		e->home = Q_SMALL;

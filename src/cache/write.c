@@ -236,6 +236,7 @@ write_part(struct cache *c, struct cache_req *r, uint64_t block, uint32_t off,
 		e = entry_new(c, block, false);
 		if (!e)
 			return STEP_ROOM;
+		e->home = Q_WRITTEN;
 		if (entry_block_is_zero(c, block))
 			entry_set_valid(c, e, 0, c->nsectors);
 	}

@@ -295,6 +295,49 @@ a_scan_does_not_drive_out_what_is_used(void **state)
 	assert_true(g->l->nread <= 2);
 }
 
+/* Random writes of whole blocks, 256 MiB, most of them in blocks that were
+ * written not long before. */
+static void
+a_writer_does_not_drive_out_what_is_used(void **state)
+{
+	struct rig *g = *state;
+
+	g->p.size = 16 * MB; /* 128 blocks */
+	g->p.readahead = 1;
+	rig_open(g);
+	for (uint64_t b = 0; b < 64; b++)
+		fake_fill(g->l, b);
+	for (int round = 0; round < 4; round++)
+		for (uint64_t b = 0; b < 32; b++)
+			must_read_filled(g, 2 * b, 0, 4 * P);
+	seed = 5;
+	for (int i = 0; i < 2048; i++)
+		must_write(g, 1000 + rnd_below(256), 0, BS, pat);
+	must_flush(g);
+	fake_zero_counts(g->l);
+	for (uint64_t b = 0; b < 32; b++)
+		must_read_filled(g, 2 * b, 0, 4 * P);
+	if (g->l->nread > 4)
+		fail_msg("%u of 32 are gone", (unsigned)g->l->nread);
+}
+
+/* A block that was written stays in memory as long as there is room. */
+static void
+what_was_written_is_read_from_memory(void **state)
+{
+	struct rig *g = *state;
+
+	g->p.size = 16 * MB;
+	rig_open(g);
+	for (uint64_t b = 0; b < 100; b++)
+		must_write(g, b, 0, BS, pat);
+	must_flush(g);
+	fake_zero_counts(g->l);
+	for (uint64_t b = 0; b < 100; b++)
+		must_read(g, b, 0, BS, pat);
+	assert_int_equal(g->l->nread, 0);
+}
+
 static void
 what_comes_back_is_kept(void **state)
 {
@@ -338,6 +381,8 @@ main(void)
 	    T(no_delay_while_there_is_room),
 	    T(waiting_writers_go_in_order),
 	    T(a_scan_does_not_drive_out_what_is_used),
+	    T(a_writer_does_not_drive_out_what_is_used),
+	    T(what_was_written_is_read_from_memory),
 	    T(what_comes_back_is_kept),
 	};
 
