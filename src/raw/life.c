@@ -169,6 +169,9 @@ ckpt_and_wait(struct pool *p, struct err *e)
 	rc = loop_run_until(p->loop, &w.done);
 	if (rc == 0)
 		rc = w.rc;
+	if (rc < 0 && p->stopped)
+		return err_set(e, p->why.rc, "store \"%s\": checkpoint: %s",
+		    p->super.name, err_text(&p->why));
 	if (rc < 0)
 		return err_errno(
 		    e, rc, "store \"%s\": checkpoint", p->super.name);

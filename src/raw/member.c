@@ -92,13 +92,39 @@ epoch_written(struct super_update *u, int rc)
 	log_kick(p);
 }
 
+bool
+member_no_space(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT;
+}
+
+/* Nothing more is acknowledged, and everybody who asks hears why: the last
+ * member to go is named, with what was wrong. */
+static void
+too_few_left(struct pool *p, const struct member *last, unsigned left)
+{
+	bool full = member_no_space(last->failed_rc);
+	struct err e = ERR_INIT;
+
+	err_set(&e, full ? -ENOSPC : -EROFS,
+	    "only %u of %u members are left%s (%s: %s)%s", left, p->n,
+	    left < p->k ? ""
+			: ", all at once; the others might be in use elsewhere",
+	    last->path ? last->path : "a member",
+	    last->failed_rc < 0 ? strerror(-last->failed_rc)
+				: "taken out of the store",
+	    full ? "; make room on the file system that it is on, and open the "
+		   "store anew: what was synced is there"
+		 : "");
+	pool_stop_writes(p, &e);
+}
+
 void
 member_take_out(struct pool *p, unsigned column, enum raw_member_state state,
     bool whole)
 {
 	struct member *m = &p->member[column];
 	struct raw_member *rm = &p->super.member[column];
-	struct err e = ERR_INIT;
 	unsigned left;
 
 	must(!m->failed && m->dev);
@@ -115,12 +141,7 @@ member_take_out(struct pool *p, unsigned column, enum raw_member_state state,
 	 * stays a member, so that everything is there again when it is.  What
 	 * happens now is not acknowledged. */
 	if (left < p->k || 2 * left < p->epoch_online) {
-		err_set(&e, -EROFS,
-		    "only %u of %u members are left%s", left, p->n,
-		    left < p->k ? ""
-				: ", all at once; the others might be in use "
-				  "elsewhere");
-		pool_stop_writes(p, &e);
+		too_few_left(p, m, left);
 		return;
 	}
 	/* What one that is rebuilt had before stays true. */
@@ -187,6 +208,7 @@ member_failed(
 	if (m->failed)
 		return;
 	m->write_errors++;
+	m->failed_rc = rc;
 	member_event(p, (int)column, MEMBER_BAD,
 	    "%s at %llu failed: %s; the member is taken out of the store", what,
 	    (unsigned long long)off, strerror(-rc));
@@ -196,6 +218,7 @@ member_failed(
 void
 member_timed_out(struct pool *p, unsigned column, int64_t age_ns)
 {
+	p->member[column].failed_rc = -ETIMEDOUT;
 	member_event(p, (int)column, MEMBER_BAD,
 	    "no answer for %.1f s; the member is taken out of the store",
 	    (double)age_ns / 1e9);

@@ -28,6 +28,8 @@ struct pool;
 /* A write or flush failed: out.  what: "write", "flush". */
 void member_failed(struct pool *p, unsigned column, const char *what,
     uint64_t off, int rc);
+/* The error says that the file system an image file is on is full. */
+bool member_no_space(int rc);
 void member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc);
 void member_damaged(struct pool *p, unsigned column, uint64_t off);
 /* A fragment was read and is good: no errors in a row any more. */

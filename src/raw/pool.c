@@ -69,7 +69,8 @@ pool_online(const struct pool *p)
 void
 pool_finish(struct pool *p, struct pool_req *r, int rc)
 {
-	r->rc = rc;
+	/* It has stopped for lack of space below it: that is what one hears. */
+	r->rc = rc == -EROFS && p->stopped ? p->why.rc : rc;
 	if (p->gate) {
 		list_push_back(&p->gated, &r->link);
 		return;
@@ -97,7 +98,7 @@ pool_fail_later(struct pool *p, struct pool_req *r, int rc)
 		    "store \"%s\" has no redundancy left and takes no writes "
 		    "until a member is back or replaced",
 		    p->super.name);
-	else if (rc == -ENOSPC)
+	else if (rc == -ENOSPC && r->err.rc == 0)
 		err_set(&r->err, rc, "the store \"%s\" is full", p->super.name);
 	else if (rc < 0 && r->err.rc == 0)
 		err_errno(&r->err, rc, "store \"%s\"", p->super.name);
@@ -113,7 +114,7 @@ pool_stop_writes(struct pool *p, const struct err *why)
 		return;
 	p->read_only = p->stopped = true;
 	p->why = *why;
-	p->why.rc = -EROFS;
+	p->why.rc = why->rc == -ENOSPC ? -ENOSPC : -EROFS;
 	log_error("store %s takes no more writes: %s", p->super.name,
 	    err_text(why));
 	log_kick(p);

@@ -48,8 +48,9 @@ struct pool_req {
 
 	/*
 	 * The answer: 0, -ENOENT, -EEXIST, -ENOSPC (G7), -EMSGSIZE (GET: larger
-	 * than dst_cap; BATCH: more than one log record holds), -ERANGE, -EIO (verified data cannot be had, G4),
-	 * -EROFS (too few members), -ENOMEM.
+	 * than dst_cap; BATCH: more than one log record holds), -ERANGE, -EIO
+	 * (verified data cannot be had, G4), -EROFS (too few members; -ENOSPC if
+	 * they are on file systems that are full), -ENOMEM.
 	 */
 	int rc;
 	struct err err;

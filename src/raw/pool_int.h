@@ -47,6 +47,7 @@ struct member {
 	 * each failure is reported, the first one acts.  dev stays until all
 	 * of them have come home. */
 	bool failed;
+	int failed_rc; /* why, if it was an error of the device; else 0 */
 	bool failed_early; /* ... before the others could be told */
 	struct loop_task close_task;
 	int64_t hour_ns; /* when the counting of hour_errors began */

@@ -303,6 +303,8 @@ write_give_up(struct pool *p, struct pool_write *w)
 {
 	for (unsigned i = 0; i < w->nitems; i++)
 		release_extents(p, &w->item[i].obj);
+	if (w->err.rc < 0)
+		w->req->err = w->err;
 	pool_fail_later(p, w->req, w->rc);
 	write_free(w);
 }

@@ -96,15 +96,24 @@ static void
 write_end(struct xio *x)
 {
 	unsigned lost = (unsigned)__builtin_popcount(x->bad);
+	const char *path = NULL;
+	int rc = 0;
 
 	if (x->geom.w - lost >= x->geom.d) {
 		xio_finish(x, 0);
 		return;
 	}
-	err_set(&x->err, -EIO,
-	    "%u of the %u fragments of an extent at %llu could not be written",
-	    lost, x->geom.w, (unsigned long long)x->ext->addr);
-	xio_finish(x, -EIO);
+	for (unsigned c = 0; c < x->geom.w; c++)
+		if (x->bad & (1u << c) && (rc == 0 || x->col[c].req.rc < 0)) {
+			rc = x->col[c].req.rc;
+			path = x->pool->member[xio_member(x, c)].path;
+		}
+	err_set(&x->err, member_no_space(rc) ? -ENOSPC : -EIO,
+	    "%u of the %u fragments of an extent at %llu could not be written "
+	    "(%s: %s)",
+	    lost, x->geom.w, (unsigned long long)x->ext->addr,
+	    path ? path : "a member", rc < 0 ? strerror(-rc) : "missing");
+	xio_finish(x, x->err.rc);
 }
 
 static void

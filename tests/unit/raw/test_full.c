@@ -313,9 +313,11 @@ test_host_full(void **state)
 		}
 		lab_check(lab_log_find("No space left on device"));
 		if (w->lab.m == 0) {
-			lab_check(rc == -EROFS || rc == -EIO);
+			lab_check(rc == -ENOSPC);
 			lab_check(lab_put(&w->lab, MANY, &w->have[0]) ==
-			    -EROFS);
+			    -ENOSPC);
+			lab_check(lab_log_find("(disk0: No space left on device); "
+					       "make room"));
 		} else {
 			lab_check(rc == -ENOSPC);
 			lab_check(w->lab.pool->super.member[0].state !=
