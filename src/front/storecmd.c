@@ -129,29 +129,28 @@ rebuild_json(const struct pool_status *s)
 }
 
 static json_t *
-event_json(const struct pool_status *s, const struct pool_event *ev)
+event_json(const struct pool_event *ev)
 {
 	json_t *j = json_pack("{s:I, s:s}", "time",
 	    (json_int_t)(ev->wall_ns / NS_PER_S), "text", ev->text);
 
 	if (j != NULL && ev->column >= 0) {
 		json_object_set_new(j, "column", json_integer(ev->column));
-		json_object_set_new(
-		    j, "path", json_string(s->member[ev->column].path));
+		json_object_set_new(j, "path", json_string(ev->device));
 	}
 	return j;
 }
 
 /* What has happened to the members, the newest last. */
 static json_t *
-events_json(const struct store_cmd *c, const struct pool_status *s)
+events_json(const struct store_cmd *c)
 {
 	struct pool_event ev[POOL_EVENTS];
 	unsigned n = pool_get_events(c->pool, ev, POOL_EVENTS);
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < n; i++)
-		json_array_append_new(list, event_json(s, &ev[i]));
+		json_array_append_new(list, event_json(&ev[i]));
 	return list;
 }
 
@@ -176,7 +175,7 @@ status_json(const struct store_cmd *c)
 	    (json_int_t)s.free_bytes, "usable_bytes",
 	    (json_int_t)s.usable_bytes, "index_memory_bytes",
 	    (json_int_t)s.index_bytes, "read_only", (int)s.read_only, "why",
-	    s.why, "members", members, "events", events_json(c, &s));
+	    s.why, "members", members, "events", events_json(c));
 	if (j != NULL && s.rebuild.active)
 		json_object_set_new(j, "rebuild", rebuild_json(&s));
 	if (j != NULL && c->url != NULL)

@@ -26,6 +26,15 @@
 #include "raw/rebuild.h"
 #include "raw/rdev.h"
 
+/* The last max characters of it. */
+static const char *
+path_end(const char *path, size_t max)
+{
+	size_t len = strlen(path);
+
+	return len > max ? path + (len - max) : path;
+}
+
 void
 member_event(struct pool *p, int column, enum member_tone tone,
     const char *fmt, ...)
@@ -37,6 +46,9 @@ member_event(struct pool *p, int column, enum member_tone tone,
 	va_list ap;
 
 	*ev = (struct pool_event){.wall_ns = clock_wall_ns(), .column = column};
+	if (column >= 0 && path != NULL)
+		snprintf(ev->device, sizeof(ev->device), "%s", path_end(path,
+		    sizeof(ev->device) - 1));
 	va_start(ap, fmt);
 	vsnprintf(ev->text, sizeof(ev->text), fmt, ap);
 	va_end(ap);

@@ -106,7 +106,9 @@ void pool_rebuild_unwait(struct pool *p, struct pool_rebuild_wait *w);
 #define POOL_EVENTS 64
 struct pool_event {
 	int64_t wall_ns;
-	int column; /* -1: the whole pool */
+	int column;       /* -1: the whole pool */
+	char device[128]; /* the member's path then: its column may have
+	                     another one now; the end of a longer one */
 	char text[200];
 };
 /* At most max of the newest; how many. */
