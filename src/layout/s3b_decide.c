@@ -143,7 +143,8 @@ none_there(const struct opening *o, struct err *e)
 		    "size: block 0, which would, was erased; give size and "
 		    "block size", VOLUME_NAME(o->s, o->prefix));
 	return err_set(e, -ENOENT,
-	    "%s: there is no volume; to make one, give its size",
+	    "%s: there is no volume (pail create, or a mount that is given "
+	    "a size, makes one)",
 	    VOLUME_NAME(o->s, o->prefix));
 }
 
