@@ -101,6 +101,9 @@ bool conf_given(const struct conf *c, const void *field);
 /* The word of an ENUM's value, for messages. */
 const char *conf_word(const struct conf_opt *opts, const char *name, int value);
 
+/* An option's argument as --help shows it, for messages: "SIZE", "on|off". */
+void conf_put_arg(const struct conf_opt *o, struct strbuf *out);
+
 /* The options for --help, in groups, at most 80 columns wide. */
 void conf_help(const struct conf_opt *opts, struct strbuf *out);
 

@@ -3,6 +3,7 @@ libpail_la_SOURCES += \
 	src/base/byteorder.h \
 	src/base/clock.h \
 	src/base/conf.c src/base/conf.h \
+	src/base/conf_help.c \
 	src/base/encode.c src/base/encode.h \
 	src/base/err.c src/base/err.h \
 	src/base/list.h \

@@ -8,10 +8,7 @@
  *
  * A request waits, in order, while max_connections are active or while a rate
  * limit has no credit.  Rates are kept by letting whole requests start: each
- * takes its size from a credit that grows with time and may fall below zero,
- * so the total is exact over time, and there is no pacing inside a body.
- * Downloads are charged for the room they have, and what did not come is given
- * back.
+ * takes its size from a credit (rate.c).
  *
  * One timer, tick, looks at everything that time can do to requests: their
  * deadlines, their silence (H6), new credit, and the idle engine (H7).  It is
@@ -38,7 +35,6 @@
 
 #define TICK_NS NS_PER_S
 #define REDO_MAX 2
-#define BURST_S 0.25 /* seconds of credit that may be saved up */
 
 static void pump(struct http *h);
 
@@ -120,59 +116,6 @@ complete_later(struct http_req *r, int rc)
 	loop_defer(r->http->loop, &r->task);
 }
 
-/* --- rates ---------------------------------------------------------------- */
-
-static void
-credit_grow(struct http *h)
-{
-	int64_t now = loop_now(h->loop);
-	double s = (double)(now - h->credit_ns) / NS_PER_S;
-	double up = (double)h->conf.max_upload_rate;
-	double down = (double)h->conf.max_download_rate;
-
-	h->credit_ns = now;
-	h->up_credit += s * up;
-	if (h->up_credit > up * BURST_S)
-		h->up_credit = up * BURST_S;
-	h->down_credit += s * down;
-	if (h->down_credit > down * BURST_S)
-		h->down_credit = down * BURST_S;
-}
-
-/* When r may start: 0 for now. */
-static int64_t
-credit_wait(struct http *h, const struct http_req *r)
-{
-	const struct http_conf *k = &h->conf;
-	double s = 0, t;
-
-	if (!k->max_upload_rate && !k->max_download_rate)
-		return 0;
-	credit_grow(h);
-	if (k->max_upload_rate && r->send_len && h->up_credit < 0)
-		s = -h->up_credit / (double)k->max_upload_rate;
-	if (k->max_download_rate && r->recv && h->down_credit < 0) {
-		t = -h->down_credit / (double)k->max_download_rate;
-		s = t > s ? t : s;
-	}
-	return s > 0 ? (int64_t)(s * NS_PER_S) + NS_PER_MS : 0;
-}
-
-static void
-credit_charge(struct http *h, const struct http_req *r)
-{
-	h->up_credit -= (double)r->send_len;
-	if (r->recv)
-		h->down_credit -= (double)r->recv_cap;
-}
-
-static void
-credit_give_back(struct http *h, const struct http_req *r)
-{
-	if (r->recv)
-		h->down_credit += (double)(r->recv_cap - r->recv_len);
-}
-
 /* --- what time does ------------------------------------------------------- */
 
 static int64_t
@@ -223,7 +166,7 @@ expire_active(struct http_xfer *x, const char *what, int64_t ns)
 	r->rc = err_set(&r->err, r->sent ? -ETIMEDOUT : -EHOSTUNREACH,
 	    "%s: %s %.1f s", host, r->sent ? what : "no connection within",
 	    (double)ns / NS_PER_S);
-	credit_give_back(x->http, r);
+	http_credit_give_back(x->http, r);
 	http_xfer_end(x, true);
 	complete(r, r->rc);
 }
@@ -341,7 +284,7 @@ start(struct http *h, struct http_req *r, bool fresh)
 		complete_later(r, rc);
 		return;
 	}
-	credit_charge(h, r);
+	http_credit_charge(h, r);
 	count_start(h);
 	r->moved = r->seen = 0;
 	r->moved_ns = loop_now(h->loop);
@@ -361,7 +304,7 @@ pump(struct http *h)
 	    !h->dead) {
 		struct http_req *r =
 		    list_entry(h->waiting.next, struct http_req, link);
-		int64_t wait = credit_wait(h, r);
+		int64_t wait = http_credit_wait(h, r);
 
 		if (wait) {
 			tick_by(h, loop_now(h->loop) + wait);
@@ -406,7 +349,7 @@ take_back(struct http_req *r)
 	if (!r->xfer)
 		return false;
 	r->sent = reached_wire(r->xfer);
-	credit_give_back(h, r);
+	http_credit_give_back(h, r);
 	http_xfer_end(r->xfer, true);
 	pump(h);
 	idle_from_now(h);
@@ -494,7 +437,7 @@ http_finished(struct http_xfer *x, CURLcode code)
 	int rc = 0;
 
 	must(!h->in_curl);
-	credit_give_back(h, r);
+	http_credit_give_back(h, r);
 	if (!good && x->rc == 0 && worth_redoing(x, code)) {
 		http_xfer_end(x, true);
 		redo(h, r);
@@ -524,7 +467,7 @@ http_fail_all(struct http *h)
 		struct http_req *r = x->req;
 
 		r->sent = reached_wire(x);
-		credit_give_back(h, r);
+		http_credit_give_back(h, r);
 		http_xfer_end(x, true);
 		err_errno(&r->err, -ENOMEM, "a request in flight");
 		complete_later(r, -ENOMEM);

@@ -9,7 +9,8 @@
 /*
  * What the files of http/ share: http.c (queue, limits, life of a request),
  * multi.c (libcurl's sockets and timer on our loop), xfer.c (one easy handle
- * and its callbacks), curlerr.c (libcurl's codes in our words).
+ * and its callbacks), rate.c (limits on bytes per second), curlerr.c
+ * (libcurl's codes in our words).
  */
 struct http_xfer { /* one easy handle; pooled */
 	CURL *easy;
@@ -47,7 +48,7 @@ struct http { /* everything belongs to the loop */
 	struct list active;  /* struct http_xfer */
 	struct list waiting; /* struct http_req */
 	unsigned nactive, nwaiting;
-	/* Bytes that may still be moved now; below 0: wait (http.c). */
+	/* Bytes that may still be moved now; below 0: wait (rate.c). */
 	double up_credit, down_credit;
 	int64_t credit_ns;
 	struct http_stats stats;
@@ -72,6 +73,13 @@ void http_finished(struct http_xfer *x, CURLcode code);
 void http_fail_all(struct http *h);
 void http_enter(struct http *h);
 void http_leave(struct http *h); /* h may be gone afterwards */
+
+/* rate.c */
+/* How many ns until r may start; 0: now. */
+int64_t http_credit_wait(struct http *h, const struct http_req *r);
+void http_credit_charge(struct http *h, const struct http_req *r);
+/* It has ended: what was charged and did not come. */
+void http_credit_give_back(struct http *h, const struct http_req *r);
 
 /* curlerr.c */
 /* "host:port" of a URL. */

@@ -4,4 +4,5 @@ libpail_la_SOURCES += \
 	src/loop/fileio_workers.c \
 	src/loop/heap.c src/loop/heap.h \
 	src/loop/loop.c src/loop/loop.h \
+	src/loop/signal.c \
 	src/loop/work.c src/loop/work.h
