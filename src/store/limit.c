@@ -15,6 +15,9 @@
  * server find their shares.  Answers to requests that were sent before the
  * last decrease say nothing new, hence the pause of a second.
  *
+ * Slots are not all: what is in flight queues in the server, too.  How many
+ * writes may be there while somebody reads is yield.c's.
+ *
  * A request that waits here waits in memory only; it can be cancelled at once.
  */
 #include "config.h"
@@ -30,6 +33,7 @@
 #include "base/must.h"
 #include "base/stat.h"
 #include "store/filter.h"
+#include "store/yield.h"
 
 #define LIMIT_DEFAULT 256
 #define SLOTS_MIN 2
@@ -49,12 +53,15 @@ struct limit {
 	unsigned running[STORE_NPRIO];
 	unsigned queued[STORE_NPRIO];
 	struct list queue[STORE_NPRIO]; /* of filter_req.link */
+	bool yields;
+	struct yield yield;
 };
 
 struct limit_req {
 	struct filter_req q;
 	bool queued;
 	enum store_prio prio;
+	int64_t began_ns;
 };
 
 static struct limit *
@@ -69,13 +76,29 @@ at_least_one(unsigned n)
 	return n > 0 ? n : 1;
 }
 
+/* Those that yield to reads (L6).  Read-ahead is for a reader, too. */
+static unsigned
+others(const struct limit *l)
+{
+	return l->running[STORE_PRIO_WRITE] + l->running[STORE_PRIO_BACKGROUND];
+}
+
+/* L6 */
+static bool
+limit_must_yield(const struct limit *l, enum store_prio p)
+{
+	return l->yields && (p == STORE_PRIO_WRITE ||
+	    p == STORE_PRIO_BACKGROUND) &&
+	    others(l) >= yield_max(&l->yield, loop_now(l->f.store.loop));
+}
+
 /* L1, L2 */
 static bool
 limit_may_start(const struct limit *l, enum store_prio p)
 {
 	unsigned lower = 0;
 
-	if (l->inflight >= l->slots)
+	if (l->inflight >= l->slots || limit_must_yield(l, p))
 		return false;
 	if (p == STORE_PRIO_READ)
 		return l->running[p] < l->slots - l->slots / 8;
@@ -176,6 +199,9 @@ limit_start(struct limit *l, struct limit_req *lr)
 		if (down->deadline_ns == 0 || down->deadline_ns > due)
 			down->deadline_ns = due;
 	}
+	lr->began_ns = now;
+	if (lr->prio == STORE_PRIO_READ)
+		yield_read_begins(&l->yield, now, others(l));
 	l->inflight++;
 	l->running[lr->prio]++;
 	store_submit(l->f.store.below, down);
@@ -201,6 +227,9 @@ limit_done(struct store_req *down)
 
 	l->inflight--;
 	l->running[lr->prio]--;
+	if (lr->prio == STORE_PRIO_READ)
+		yield_read_ended(&l->yield, loop_now(l->f.store.loop),
+		    down->rc == 0 ? lr->began_ns : 0, others(l));
 	limit_learn(l, down->rc);
 	limit_pump(l);
 	limit_show(l);
@@ -280,6 +309,8 @@ limit_store_new(struct store *below, const struct limit_config *c,
 	l->max = l->slots = max;
 	l->try_ns = c->try_ns;
 	l->stats = c->stats;
+	l->yields = c->yields;
+	yield_init(&l->yield, max);
 	l->slow_ns = loop_now(below->loop) - SLOWDOWN_PAUSE_NS;
 	for (unsigned p = 0; p < STORE_NPRIO; p++)
 		list_init(&l->queue[p]);

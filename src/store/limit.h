@@ -2,6 +2,7 @@
 #ifndef STORE_LIMIT_H
 #define STORE_LIMIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -20,6 +21,9 @@
  *      and its deadline is no later than try_ns (and a second for each MiB)
  *      after.  One whose deadline passes in the queue ends with -ETIMEDOUT
  *      when its turn comes.
+ *  L6. If asked to: while reads are in flight there are only as many writes and
+ *      background requests as do not make reads much longer than a few of them
+ *      do (Y1 to Y3 in yield.h).
  */
 struct err;
 struct stat_set;
@@ -29,6 +33,7 @@ struct limit_config {
 	unsigned max;	/* 0: 256, or what below's info says */
 	int64_t try_ns; /* 0: no limit */
 	struct stat_set *stats; /* borrowed; or NULL */
+	bool yields;	/* L6 */
 };
 
 struct limit_state { /* for stats and tests */

@@ -6,6 +6,7 @@ libpail_la_SOURCES += src/store/store.h src/store/open.h \
 	src/store/dirlist.c src/store/dirfmt.h src/store/dirfmt.c \
 	src/store/filter.h src/store/filter.c \
 	src/store/limit.h src/store/limit.c \
+	src/store/yield.h src/store/yield.c \
 	src/store/retry.h src/store/retry.c \
 	src/store/stat.h src/store/stat.c \
 	src/store/late.h src/store/late.c \

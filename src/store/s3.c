@@ -560,6 +560,7 @@ fill_info(struct s3_store *s)
 	i->max_batch = MAX_BATCH;
 	i->max_keys = MAX_KEYS;
 	i->max_object = MAX_OBJECT;
+	i->remote = true;
 	i->max_inflight = c->max_connections ? c->max_connections : 256;
 	s->listing = c->listing;
 	s->if_absent = c->if_absent;

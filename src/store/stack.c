@@ -33,6 +33,7 @@ store_stack(struct store *s, const struct store_tuning *t,
 		.try_ns = t->request_timeout_ns != 0 ? t->request_timeout_ns
 						     : TRY_NS,
 		.stats = stats,
+		.yields = s->info.remote,
 	};
 	const struct retry_config retry = {
 		.deadline_ns = t->retry_deadline_ns,

@@ -182,6 +182,7 @@ struct store_info {
 	bool batch_atomic; /* a BATCH happens whole or not at all */
 	bool batch_put;	   /* a BATCH may have PUTs, else only DELETEs */
 	bool keeps_meta;   /* user metadata travels with an object */
+	bool remote;	   /* requests queue where we do not see it */
 	unsigned max_batch; /* items; 0: no BATCH */
 	unsigned max_keys;  /* LIST: of one page */
 	uint64_t max_object; /* bytes */

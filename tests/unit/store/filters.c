@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What retry and limit promise beyond the contract (R1-R6, L1-L5), in virtual
+ * What retry and limit promise beyond the contract (R1-R6, L1-L6), in virtual
  * time: mem at the bottom, faults over it, the filter in question on top.
  */
 #include <errno.h>
@@ -686,6 +686,41 @@ L2_reads_leave_room_for_writes(void **state)
 }
 
 static void
+L6_writes_yield_to_reads(void **state)
+{
+	struct ctx *x = *state;
+	struct swarm w = {0};
+
+	put_limit(x, (struct limit_config){.max = 16, .yields = true});
+	rule(x, (struct fault_rule){.kind = FAULT_HANG});
+	swarm_add(x, &w, STORE_PRIO_READ);
+	for (int i = 0; i < 20; i++)
+		swarm_add(x, &w, STORE_PRIO_WRITE);
+	for (int i = 0; i < 5; i++)
+		swarm_add(x, &w, STORE_PRIO_BACKGROUND);
+	assert_int_equal(hanging(x), 3);
+	swarm_add(x, &w, STORE_PRIO_READAHEAD);
+	assert_int_equal(hanging(x), 4);
+	swarm_end(x, &w); /* all of them end */
+	assert_int_equal(lstate(x).inflight, 0);
+}
+
+/* With nobody who reads it is as if there were none. */
+static void
+L6_or_have_all(void **state)
+{
+	struct ctx *x = *state;
+	struct swarm w = {0};
+
+	put_limit(x, (struct limit_config){.max = 16, .yields = true});
+	rule(x, (struct fault_rule){.kind = FAULT_HANG});
+	for (int i = 0; i < 20; i++)
+		swarm_add(x, &w, STORE_PRIO_WRITE);
+	assert_int_equal(hanging(x), 12);
+	swarm_end(x, &w);
+}
+
+static void
 L3_the_order(void **state)
 {
 	struct ctx *x = *state;
@@ -903,6 +938,8 @@ main(void)
 		cmocka_unit_test(late_keys),
 		T(L1_L2_shares),
 		T(L2_reads_leave_room_for_writes),
+		T(L6_writes_yield_to_reads),
+		T(L6_or_have_all),
 		T(L3_the_order),
 		T(L4_slow_down),
 		T(L5_time_begins_with_the_slot),

@@ -1,6 +1,6 @@
 # unit tests of src/store
 store_unit = tests/unit/store/url tests/unit/store/meta \
-	tests/unit/store/stacks tests/unit/store/filters \
+	tests/unit/store/stacks tests/unit/store/filters tests/unit/store/yield \
 	tests/unit/store/dir tests/unit/store/raw tests/unit/store/nomem
 check_PROGRAMS += $(store_unit)
 TESTS += $(store_unit)
@@ -20,6 +20,9 @@ tests_unit_store_stacks_LDADD = $(UNIT_LIBS)
 tests_unit_store_filters_SOURCES = tests/unit/store/filters.c
 tests_unit_store_filters_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_store_filters_LDADD = $(UNIT_LIBS)
+tests_unit_store_yield_SOURCES = tests/unit/store/yield.c
+tests_unit_store_yield_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_yield_LDADD = $(UNIT_LIBS)
 tests_unit_store_dir_SOURCES = tests/unit/store/dir.c \
 	tests/unit/store/contract.c tests/unit/store/contract.h
 tests_unit_store_dir_CPPFLAGS = $(UNIT_CPPFLAGS)

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * yield: writes make room for reads in a place that we do not see.
+ *
+ * Slots here are reserved for reads (limit.c), but 64 uploads in flight are a
+ * queue in the server or on the way to it, and a read waits behind them there.
+ * Where a few uploads keep the server busy the rest does not make it faster,
+ * and reads take many times as long (measured: 55 ms in place of 1.4 ms).  Where
+ * the way is long or the server large all of them are needed, and cost the
+ * reader nothing.  Which of it is so is found out by trying:
+ *
+ *	somebody begins to read		YIELD_MIN writes at once, no more
+ *	a round of reads beside those	its mean is the base
+ *	a round within half above base	more writes: 4 times as many at first,
+ *					a quarter more when it was too much once
+ *	a round beyond that		half as many
+ *
+ * A round is ROUND reads that began when the number was what it is, so what
+ * was sent before does not count.  Rounds beside YIELD_MIN writes renew the base
+ * whatever they say: a server that has become slow for other reasons would
+ * else hold the writes down for good.  What is learnt is kept through a pause of
+ * KEEP_NS, so that not every reader begins by holding up the writers.
+ *
+ * Who reads now and then, with more than ACTIVE_NS between, finds the queue that
+ * there is: to keep it short for a read in the future costs more than it gives.
+ */
+#include "config.h"
+
+#include "store/yield.h"
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+
+#define ROUND 8
+#define ACTIVE_NS (20 * NS_PER_MS)
+#define KEEP_NS (10 * NS_PER_S)
+
+void
+yield_init(struct yield *y, unsigned slots)
+{
+	*y = (struct yield){.slots = slots, .max = YIELD_MIN, .grow = 4};
+}
+
+static bool
+is_active(const struct yield *y, int64_t now)
+{
+	return y->reading > 0 ||
+	    (y->last_ns != 0 && now - y->last_ns < ACTIVE_NS);
+}
+
+static unsigned
+floor_of(const struct yield *y)
+{
+	return y->reading / 2 > YIELD_MIN ? y->reading / 2 : YIELD_MIN;
+}
+
+unsigned
+yield_max(const struct yield *y, int64_t now_ns)
+{
+	unsigned n = y->max > floor_of(y) ? y->max : floor_of(y);
+
+	return is_active(y, now_ns) && n < y->slots ? n : y->slots;
+}
+
+static void
+new_round(struct yield *y, int64_t now)
+{
+	y->n = 0;
+	y->sum_ns = 0;
+	y->since_ns = now;
+}
+
+void
+yield_read_begins(struct yield *y, int64_t now_ns, unsigned others)
+{
+	if (!is_active(y, now_ns)) {
+		if (y->last_ns == 0 || now_ns - y->last_ns > KEEP_NS)
+			yield_init(y, y->slots);
+		new_round(y, now_ns);
+	}
+	y->reading++;
+	/* What was sent before is still on its way. */
+	if (others > yield_max(y, now_ns))
+		new_round(y, now_ns + 1);
+}
+
+/* A round is over: its reads took so long on average. */
+static void
+judge(struct yield *y, int64_t mean, unsigned others)
+{
+	unsigned max = y->max;
+
+	if (max == YIELD_MIN || y->base_ns == 0)
+		y->base_ns = mean;
+	else if (mean < y->base_ns)
+		y->base_ns += (mean - y->base_ns) / 8;
+	if (mean > y->base_ns + y->base_ns / 2) {
+		max = max / 2 > YIELD_MIN ? max / 2 : YIELD_MIN;
+		y->grow = 0;
+	} else if (others > max / 2) { /* more are wanted */
+		max = y->grow > 0 ? max * y->grow : max + max / 4 + 1;
+	}
+	y->max = max < y->slots ? max : y->slots;
+}
+
+void
+yield_read_ended(struct yield *y, int64_t now_ns, int64_t began_ns,
+    unsigned others)
+{
+	unsigned was = y->max;
+
+	y->reading--;
+	y->last_ns = now_ns;
+	if (began_ns < y->since_ns)
+		return;
+	y->sum_ns += now_ns - began_ns;
+	if (++y->n < ROUND)
+		return;
+	judge(y, y->sum_ns / ROUND, others);
+	new_round(y, y->max != was ? now_ns + 1 : y->since_ns);
+}
