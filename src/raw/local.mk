@@ -13,6 +13,7 @@ libpail_la_SOURCES += \
 	src/raw/index_page.c \
 	src/raw/life.c \
 	src/raw/log.c src/raw/log.h \
+	src/raw/logread.c src/raw/logread.h \
 	src/raw/look.c src/raw/look.h \
 	src/raw/make.c src/raw/make.h \
 	src/raw/member.c src/raw/member.h \
@@ -35,5 +36,6 @@ libpail_la_SOURCES += \
 	src/raw/xio_read.c \
 	src/raw/status.c \
 	src/raw/scrub.c src/raw/scrub.h \
+	src/raw/tail.c src/raw/tail.h \
 	src/raw/write.c src/raw/write.h \
 	src/raw/xio.c src/raw/xio.h

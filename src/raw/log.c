@@ -37,8 +37,6 @@
 #include "raw/pool_int.h"
 #include "raw/write.h"
 
-/* I2: no more than this is written between two flushes. */
-#define UNFLUSHED_MAX (128u << 20)
 #define MARK_DELAY (100 * NS_PER_MS)
 
 /* So much data makes a batch, if none is under way: while it is written the
@@ -309,7 +307,7 @@ may_send(struct pool *p)
 
 	if (p->batch_flying || p->frozen || p->gate)
 		return false;
-	if (p->unflushed > UNFLUSHED_MAX) {
+	if (p->unflushed > LOG_UNFLUSHED_MAX) {
 		flush_start(p);
 		return false;
 	}

@@ -14,6 +14,9 @@ struct pool;
 struct pool_req;
 struct pool_write;
 
+/* I2: no more than this is written between two flushes. */
+#define LOG_UNFLUSHED_MAX (128u << 20)
+
 /* The open batch has room for w; if not, write_retry is called when it has. */
 bool log_has_room(const struct pool *p, const struct pool_write *w);
 /* An empty record has: else w can never be written. */

@@ -12,7 +12,8 @@
  *   read.c     GET
  *   log.c      records, flush, durability, when freed space is free
  *   ckpt.c     checkpoints
- *   recover.c  superblocks at opening, replay of the log
+ *   recover.c  opening: superblocks, index, space
+ *   replay.c   opening: the log; logread.c reads it, tail.c its last commits
  *   member.c   members that fail
  *   super.c    superblock updates
  *   flight.c   requests to members: time-outs, hedged reads
@@ -98,7 +99,7 @@ struct log_write {
 
 struct ckpt;
 
-/* Objects at the end of the log that are not whole (replay.c); only while a
+/* Objects at the end of the log that are not whole (tail.c); only while a
  * pool is opened. */
 struct recover_tail {
 	struct recover_damaged {

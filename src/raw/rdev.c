@@ -60,7 +60,7 @@ rdev_close(struct rdev *d)
 
 /* The waiter is on the heap, and keeps the memory: a device that does not
  * answer in time may still do so. */
-struct waiter {
+struct rdev_wait {
 	struct rdev_req req;
 	struct iovec iov;
 	struct loop_timer timer;
@@ -69,7 +69,7 @@ struct waiter {
 };
 
 static void
-waiter_free(struct waiter *w)
+wait_free(struct rdev_wait *w)
 {
 	buf_unref(w->mem);
 	free(w);
@@ -78,33 +78,31 @@ waiter_free(struct waiter *w)
 static void
 wait_done(struct rdev_req *r)
 {
-	struct waiter *w = r->arg;
+	struct rdev_wait *w = r->arg;
 
 	loop_timer_cancel(&w->timer);
 	w->done = true;
 	if (w->late)
-		waiter_free(w);
+		wait_free(w);
 }
 
 static void
 wait_late(struct loop_timer *t)
 {
-	struct waiter *w = container_of(t, struct waiter, timer);
+	struct rdev_wait *w = container_of(t, struct rdev_wait, timer);
 
 	w->done = w->late = true;
 }
 
-/* b: what is moved, from byte `at` of it; or NULL. */
-static int
-wait_for(struct rdev *d, enum rdev_op op, uint64_t off, struct buf *b,
-    size_t at, uint64_t len, struct err *e)
+/* b: what is moved, from byte `at` of it; or NULL.  NULL: no memory. */
+static struct rdev_wait *
+wait_begin(struct rdev *d, enum rdev_op op, uint64_t off, struct buf *b,
+    size_t at, uint64_t len)
 {
-	static const char *const verb[] = {"read", "write", "flush", "discard"};
-	struct waiter *w = calloc(1, sizeof(*w));
-	int rc = -ENOMEM;
+	struct rdev_wait *w = calloc(1, sizeof(*w));
 
 	if (!w)
-		goto out;
+		return NULL;
 	w->req = (struct rdev_req){
 	    .op = op, .off = off, .len = len, .done = wait_done, .arg = w};
 	w->timer.fire = wait_late;
@@ -117,19 +115,51 @@ wait_for(struct rdev *d, enum rdev_op op, uint64_t off, struct buf *b,
 	rdev_submit(d, &w->req);
 	(void)loop_timer_set(d->loop, &w->timer,
 	    loop_now(d->loop) + RDEV_WAIT_NS);
-	rc = loop_run_until(d->loop, &w->done);
+	return w;
+}
+
+static int
+wait_end(struct rdev_wait *w, struct err *e)
+{
+	static const char *const verb[] = {"read", "write", "flush", "discard"};
+	struct rdev *d = w->req.dev;
+	uint64_t off = w->req.off, len = w->req.len;
+	enum rdev_op op = w->req.op;
+	int rc = loop_run_until(d->loop, &w->done);
+
 	if (rc < 0 || w->late) {
 		w->late = true;
 		rc = rc < 0 ? rc : -ETIMEDOUT;
-		goto out;
+	} else {
+		rc = w->req.rc;
+		wait_free(w);
 	}
-	rc = w->req.rc;
-	waiter_free(w);
-out:
 	if (rc < 0)
 		return err_errno(e, rc, "%s: %s of %llu bytes at %llu", d->path,
 		    verb[op], (unsigned long long)len, (unsigned long long)off);
 	return 0;
+}
+
+static int
+wait_for(struct rdev *d, enum rdev_op op, uint64_t off, struct buf *b,
+    size_t at, uint64_t len, struct err *e)
+{
+	struct rdev_wait *w = wait_begin(d, op, off, b, at, len);
+
+	return w ? wait_end(w, e) : err_errno(e, -ENOMEM, "%s", d->path);
+}
+
+struct rdev_wait *
+rdev_read_begin(
+    struct rdev *d, uint64_t off, struct buf *b, size_t at, uint64_t len)
+{
+	return wait_begin(d, RDEV_READ, off, b, at, len);
+}
+
+int
+rdev_read_end(struct rdev_wait *w, struct err *e)
+{
+	return wait_end(w, e);
 }
 
 int

@@ -92,5 +92,11 @@ int rdev_wait(struct rdev *d, enum rdev_op op, uint64_t off, void *p,
  * still be written to, as long as it has more than one reference. */
 int rdev_wait_read(struct rdev *d, uint64_t off, struct buf *b, size_t at,
     uint64_t len, struct err *e);
+/* In two steps, so that several are under way: begin (NULL: no memory), and end,
+ * which waits and gives back what begin gave. */
+struct rdev_wait;
+struct rdev_wait *rdev_read_begin(
+    struct rdev *d, uint64_t off, struct buf *b, size_t at, uint64_t len);
+int rdev_read_end(struct rdev_wait *w, struct err *e);
 
 #endif

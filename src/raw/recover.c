@@ -14,9 +14,8 @@
  *	space		the bitmap, from what the index now says
  *
  * The end of the chain is a torn end if nothing says that the next record was
- * durable; then what follows is dropped.  If something does say so,
- *acknowledged data is damaged: the pool is not opened for writing and nothing
- *is cut off.
+ * durable; then what follows is dropped.  If something does say so, acknowledged
+ * data is damaged: the pool is not opened for writing and nothing is cut off.
  *
  * Nothing here writes.  The caller makes the verdict durable by a checkpoint in
  * a new epoch before it serves anything (I3).
@@ -124,8 +123,7 @@ read_supers(struct rdev *d, struct found *f, struct err *e)
 		if (f->super.end <= d->bytes)
 			return 0;
 		return err_set(e, -ENXIO,
-		    "%s has %llu bytes; as a member of store \"%s\" it had "
-		    "%llu",
+		    "%s has %llu bytes; as a member of store \"%s\" it had %llu",
 		    d->path, (unsigned long long)d->bytes, f->super.name,
 		    (unsigned long long)f->super.end);
 	}
@@ -182,12 +180,9 @@ settle_mixed(
 			take_for(devs[i], &f[i], uuid);
 		if (f[i].mixed)
 			return err_set(e, -EINVAL,
-			    "%s has superblocks of two pools (\"%s\" is one): "
-			    "it "
-			    "was being made a member. Name it together with "
-			    "the "
-			    "other members of the store, or not at all. "
-			    "Nothing "
+			    "%s has superblocks of two pools (\"%s\" is one): it "
+			    "was being made a member. Name it together with the "
+			    "other members of the store, or not at all. Nothing "
 			    "was changed",
 			    devs[i]->path, f[i].super.name);
 	}
@@ -195,8 +190,8 @@ settle_mixed(
 }
 
 static int
-same_pool(
-    struct rdev *const *devs, const struct found *f, unsigned n, struct err *e)
+same_pool(struct rdev *const *devs, const struct found *f, unsigned n,
+    struct err *e)
 {
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned j = 0; j < i; j++) {
@@ -252,7 +247,7 @@ take_device(struct pool *p, const struct quorum_device *q, struct rdev **dev)
 			    q->path, (unsigned long long)m->whole_seq,
 			    m->state == RAW_MEMBER_OFFLINE
 				? "taken offline; pail store online"
-			    : m->state == RAW_MEMBER_FAULTED
+				: m->state == RAW_MEMBER_FAULTED
 				? "faulted; pail store online or replace"
 				: "read-only");
 			return;
@@ -273,7 +268,8 @@ take_device(struct pool *p, const struct quorum_device *q, struct rdev **dev)
  * others, and *n is how many remain.  Whether they are enough says the quorum.
  */
 static int
-read_all_supers(struct rdev **devs, struct found *f, unsigned *n, struct err *e)
+read_all_supers(
+    struct rdev **devs, struct found *f, unsigned *n, struct err *e)
 {
 	for (unsigned i = 0; i < *n;) {
 		struct err one = ERR_INIT;
@@ -291,7 +287,8 @@ read_all_supers(struct rdev **devs, struct found *f, unsigned *n, struct err *e)
 			? ", and it is not written to (pail store replace "
 			  "makes it a member)"
 			: "");
-		memmove(&devs[i], &devs[i + 1], (*n - i - 1) * sizeof(devs[0]));
+		memmove(&devs[i], &devs[i + 1],
+		    (*n - i - 1) * sizeof(devs[0]));
 		devs[--*n] = d;
 	}
 	return 0;
@@ -328,7 +325,7 @@ recover_members(struct pool *p, struct rdev **devs, unsigned n,
 		rc = check_features(p, e);
 		for (unsigned i = 0; i < n && rc == 0; i++) {
 			p->uneven = p->uneven || f[i].uneven ||
-				    newer(&p->super, &f[i].super);
+			    newer(&p->super, &f[i].super);
 			take_device(p, &q[i], &devs[i]);
 		}
 	}
@@ -389,8 +386,8 @@ ref_begin(struct pool *p, struct ref_read *r, const struct raw_ref *ref,
 	r->bytes = malloc(ref->ext.bytes);
 	rc = -ENOMEM;
 	if (r->w && r->bytes)
-		rc =
-		    xio_read(&r->w->xio, p, &r->ext, 0, r->ext.bytes, r->bytes);
+		rc = xio_read(
+		    &r->w->xio, p, &r->ext, 0, r->ext.bytes, r->bytes);
 	if (rc == 0)
 		return 0;
 	free(r->w);
@@ -409,9 +406,8 @@ ref_end(struct pool *p, struct ref_read *r, struct err *e)
 	else if (rc < 0)
 		err_errno(e, rc, "read an extent");
 	if (rc == 0 && crc32c(0, r->bytes, r->ref.ext.bytes) != r->ref.crc)
-		rc = err_set(e, -EBADMSG,
-		    "a page of the index has a wrong "
-		    "checksum");
+		rc = err_set(e, -EBADMSG, "a page of the index has a wrong "
+					  "checksum");
 	if (rc < 0)
 		free(r->bytes);
 	free(r->w);
@@ -431,8 +427,7 @@ read_ref(
 	return rc;
 }
 
-/* --- index ------------------------------------------------------------------
- */
+/* --- index ------------------------------------------------------------------ */
 
 #define PAGES_AT_ONCE 32u
 
@@ -443,7 +438,8 @@ load_page(struct pool *p, struct ref_read *r, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	rc = index_load_page(p->index, r->bytes, r->ref.ext.bytes, &r->ref, e);
+	rc = index_load_page(
+	    p->index, r->bytes, r->ref.ext.bytes, &r->ref, e);
 	free(r->bytes);
 	return rc;
 }
@@ -496,8 +492,8 @@ recover_index(struct pool *p, struct err *e)
 	int rc = 0;
 
 	while (ref.ext.bytes > 0 && rc == 0) {
-		struct raw_ref *roots =
-		    realloc(p->roots, (p->nroots + 1) * sizeof(*roots));
+		struct raw_ref *roots = realloc(
+		    p->roots, (p->nroots + 1) * sizeof(*roots));
 		uint8_t *bytes = NULL;
 
 		if (!roots)
@@ -514,8 +510,7 @@ recover_index(struct pool *p, struct err *e)
 	return 0;
 }
 
-/* --- space ------------------------------------------------------------------
- */
+/* --- space ------------------------------------------------------------------ */
 
 bool
 recover_fits(const struct pool *p, const struct raw_extent *x)
@@ -529,7 +524,8 @@ recover_fits(const struct pool *p, const struct raw_extent *x)
 static int
 mark(struct pool *p, const struct raw_extent *x)
 {
-	return alloc_mark(p->alloc, x->addr, geom_space(p->k, p->m, x->bytes));
+	return alloc_mark(
+	    p->alloc, x->addr, geom_space(p->k, p->m, x->bytes));
 }
 
 struct marking {
@@ -610,8 +606,8 @@ recover_space(struct pool *p, struct err *e)
 	if (rc < 0)
 		err_set(e, -EBADMSG, "two pages of the index are at one place");
 	else
-		rc =
-		    index_each(p->index, ext, RAW_MAX_EXTENTS, mark_object, &g);
+		rc = index_each(
+		    p->index, ext, RAW_MAX_EXTENTS, mark_object, &g);
 	free(ext);
 	return rc < 0 ? -EBADMSG : 0;
 }
