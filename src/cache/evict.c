@@ -2,18 +2,13 @@
 /*
  * evict.c: room for new data: which clean entries to drop.
  *
- * S3-FIFO (docs/cache.md, Replacement).  Queues, youngest first: SMALL for what
- * is new, MAIN for what was used again, AHEAD for what was read ahead and not
- * used yet, WRITTEN for what was written and not read yet.  Entries that left
- * SMALL are remembered by number in a table of ghosts; one that comes back
- * within about as many evictions as the cache has blocks goes to MAIN at once.
- *
- * Blocks that are only written have a queue of their own because a writer makes
- * hundreds of them a second, most of which nobody reads from here: they would
- * drive out what is read.  To write to one again is no use either, but for the
- * fetch that it saves.  So they go first once they are an eighth of the memory;
- * but once in AGE_NS another goes, so that what nobody reads any more makes room
- * in the end.
+ * S3-FIFO (docs/cache.md, Replacement).  Three queues, youngest first: SMALL
+ * for what is new, MAIN for what was used again, AHEAD for what was read ahead
+ * and not used yet.  Entries that left SMALL are remembered by number in a
+ * table of ghosts; one that comes back within about as many evictions as the
+ * cache has blocks goes to MAIN at once when it is read; to write to it again
+ * is no use of it, and a writer brings back hundreds of blocks a second, which
+ * would drive out what is read.
  *
  * Cost: constant per eviction, amortised: an entry of MAIN is passed over at
  * most three times per use.
@@ -29,7 +24,6 @@
 
 #define AHEAD_STALE_NS (5 * NS_PER_S)
 #define PINNED_TRIES 16
-#define AGE_NS NS_PER_S
 
 int
 evict_open(struct cache *c, struct err *e)
@@ -124,35 +118,19 @@ move(struct cache *c, struct entry *e, enum queue to)
 	evict_enqueue(c, e);
 }
 
-static bool
-written_goes(struct cache *c)
-{
-	int64_t now = loop_now(c->loop);
-
-	if (c->qpages[Q_WRITTEN] <= c->room_pages / 8)
-		return false;
-	if (now - c->aged_ns < AGE_NS)
-		return true;
-	c->aged_ns = now;
-	return false;
-}
-
 /* The next one to go; NULL: there is none. */
 static struct entry *
 victim(struct cache *c)
 {
 	for (;;) {
 		struct entry *a = oldest(c, Q_AHEAD);
-		struct entry *w = oldest(c, Q_WRITTEN);
 		struct entry *s = oldest(c, Q_SMALL);
 		struct entry *m = oldest(c, Q_MAIN);
 
 		if (a &&
-		    ((!s && !m && !w) || c->qpages[Q_AHEAD] > c->room_pages / 4 ||
+		    ((!s && !m) || c->qpages[Q_AHEAD] > c->room_pages / 4 ||
 			loop_now(c->loop) - a->since_ns > AHEAD_STALE_NS))
 			return a;
-		if (w && ((!s && !m) || written_goes(c)))
-			return w;
 		if (s && (!m || c->qpages[Q_SMALL] > c->room_pages / 10)) {
 			if (s->freq == 0)
 				return s;

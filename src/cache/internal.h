@@ -40,7 +40,6 @@ enum queue {
 	Q_SMALL, /* new */
 	Q_MAIN,	 /* used again */
 	Q_AHEAD, /* read ahead, not used yet */
-	Q_WRITTEN, /* written, not read yet */
 	NQUEUE
 };
 
@@ -193,7 +192,6 @@ struct cache {
 	struct ghost *ghosts;
 	uint32_t ghosts_mask;
 	uint64_t nevicted;
-	int64_t aged_ns; /* when what is read last went for what is written */
 
 	/* fetch.c */
 	struct list fetches;

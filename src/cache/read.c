@@ -36,11 +36,10 @@ static void
 note_use(struct cache *c, struct entry *e, const struct cache_req *r,
     bool waited)
 {
-	if (e->home == Q_AHEAD || e->home == Q_WRITTEN) {
+	if (e->home == Q_AHEAD) {
 		bool queued = list_linked(&e->qlink);
 
-		if (e->home == Q_AHEAD)
-			stat_inc(c->stats, STAT_CACHE_READAHEAD_USEFUL);
+		stat_inc(c->stats, STAT_CACHE_READAHEAD_USEFUL);
 		if (queued)
 			evict_dequeue(c, e);
 		e->home = Q_SMALL;

@@ -236,7 +236,8 @@ write_part(struct cache *c, struct cache_req *r, uint64_t block, uint32_t off,
 		e = entry_new(c, block, false);
 		if (!e)
 			return STEP_ROOM;
-		e->home = Q_WRITTEN;
+		/* Writing again is no use of what was there (evict.c). */
+		e->home = Q_SMALL;
 		if (entry_block_is_zero(c, block))
 			entry_set_valid(c, e, 0, c->nsectors);
 	}
