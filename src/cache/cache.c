@@ -88,6 +88,7 @@ cache_submit(struct cache *c, struct cache_req *r)
 		read_step(c, r);
 		return;
 	case CACHE_WRITE:
+	case CACHE_LOGGED:
 		must(r->len > 0 && r->off + r->len <= c->info.block_size);
 		must(r->block < c->info.nblocks);
 		break;

@@ -39,12 +39,13 @@ struct stat_set;
 enum cache_op {
 	CACHE_READ,
 	CACHE_WRITE,
+	CACHE_LOGGED, /* a WRITE of an earlier run, whose bytes the journal has */
 	CACHE_ZERO, /* the range reads as zeros; whole blocks are erased */
 	CACHE_FLUSH,
 	CACHE_DRAIN
 };
 
-/* READ, WRITE: a range of one block.  ZERO: may cover many blocks. */
+/* READ, WRITE, LOGGED: a range of one block.  ZERO: may cover many blocks. */
 struct cache_req {
 	/* By the caller; borrowed until done. */
 	enum cache_op op;
@@ -55,8 +56,9 @@ struct cache_req {
 	uint64_t stream; /* READ: who reads (file handle), for read-ahead */
 	bool cont;	 /* READ: a further part of what the reader asked
 			  * for, not a decision of its own */
-	/* WRITE, ZERO: not a new one but this operation of the journal, which
-	 * is being applied; 0: a new one. */
+	/* LOGGED: this operation of the journal, which is durable in it; ZERO:
+	 * the same, or 0: a new one.  In order, before cache_replayed.  LOGGED in
+	 * whole sectors. */
 	uint64_t replay;
 	void (*done)(struct cache_req *r); /* once, never inside submit */
 	void *arg;
@@ -131,8 +133,9 @@ uint64_t cache_seek(struct cache *c, uint64_t from, bool data);
 /* Dirty blocks that have no object yet. */
 uint64_t cache_count_fresh(const struct cache *c);
 
-/* All operations of the journal have been applied (replay): from now on new ones
- * follow. */
+/* All operations that the journal had when it was opened have been applied
+ * (replay): from now on new ones follow.  Until then nothing is uploaded, but to
+ * make room. */
 void cache_replayed(struct cache *c);
 
 /*

@@ -239,6 +239,7 @@ struct cache {
 	/* Blocks that were uploaded: told to the journal when that is durable. */
 	struct jnl_settled *settled;
 	size_t nsettled, nsettled_syncing;
+	bool replaying;	  /* until cache_replayed */
 	uint64_t trim_to; /* when the SYNC in flight has ended; 0: nothing */
 	bool jnl_said;	  /* that it has failed */
 	void (*jnl_failed)(void *arg);
@@ -442,10 +443,15 @@ void spill_fini(struct cache *c);
 /* How many entries, where n would do without a journal. */
 uint32_t spill_count_entries(const struct cache *c, uint32_t n);
 /* The sectors [from, to) of e, dirty already, were written by the operations
- * from op on: data in pieces, data in one, or zeros. */
-enum spill_what { SPILL_WRITE, SPILL_PIECE, SPILL_ZERO };
+ * from op on: data in pieces; data in one that the journal alone has; or zeros. */
+enum spill_what { SPILL_WRITE, SPILL_LOGGED, SPILL_ZERO };
 void spill_wrote(struct cache *c, struct entry *e, unsigned from, unsigned to,
     uint64_t op, enum spill_what what);
+/* There is memory for one more. */
+bool spill_reserve(struct cache *c, struct entry *e);
+/* e, which is idle, has nothing in memory of its dirty data, nor of [from, to),
+ * which is about to become dirty. */
+void spill_leave(struct cache *c, struct entry *e, unsigned from, unsigned to);
 /* Something was merged into e. */
 void spill_arrived(struct cache *c, struct entry *e);
 /* The store has e with all operations up to this one. */

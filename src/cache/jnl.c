@@ -73,6 +73,8 @@ cache_replayed(struct cache *c)
 {
 	if (c->journal)
 		c->seq = journal_next_op(c->journal) - 1;
+	c->replaying = false;
+	wb_kick(c);
 	jnl_left(c);
 }
 
@@ -325,6 +327,7 @@ jnl_open(struct cache *c, struct err *e)
 		return err_set(e, -ENOMEM, "cache: no memory");
 	c->journal = c->params.journal;
 	c->seq = journal_next_op(c->journal) - 1;
+	c->replaying = journal_found(c->journal)->ops > 0;
 	journal_set_user(c->journal, &u);
 	return 0;
 }

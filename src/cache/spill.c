@@ -21,6 +21,9 @@
  * block that was erased or absent when it became dirty it is zeros, whatever the
  * store has (P5).
  *
+ * What the journal has when it is opened becomes dirty in the same way, without
+ * ever having been in memory (spill_leave, SPILL_LOGGED).
+ *
  * The least recently written goes first.  Where that is not flushed, a flush
  * is asked for, and those who need the memory are tried again after it.
  *
@@ -91,21 +94,26 @@ runs_compact(struct cache *c, struct entry *e)
 	e->nruns = n;
 }
 
+bool
+spill_reserve(struct cache *c, struct entry *e)
+{
+	if (e->nruns < e->runs_cap)
+		return true;
+	if (e->nruns > RUNS_MIN)
+		runs_compact(c, e);
+	if (e->nruns >= e->runs_cap / 2)
+		(void)runs_resize(c, e,
+		    e->runs_cap ? 2 * e->runs_cap : RUNS_MIN);
+	return e->nruns < e->runs_cap;
+}
+
 static void
 runs_add(struct cache *c, struct entry *e, struct run r)
 {
-	if (e->nruns == e->runs_cap) {
-		if (e->nruns > RUNS_MIN)
-			runs_compact(c, e);
-		if (e->nruns >= e->runs_cap / 2 &&
-		    !runs_resize(c, e,
-			e->runs_cap ? 2 * e->runs_cap : RUNS_MIN) &&
-		    e->nruns == e->runs_cap) {
-			e->stuck = true;
-			return;
-		}
-	}
-	e->runs[e->nruns++] = r;
+	if (spill_reserve(c, e))
+		e->runs[e->nruns++] = r;
+	else
+		e->stuck = true;
 }
 
 /* --- what is where ------------------------------------------------------------------ */
@@ -149,8 +157,9 @@ spill_wrote(struct cache *c, struct entry *e, unsigned from, unsigned to,
 	}
 	e->last_op = op - 1;
 	list_del(&e->slink);
-	list_push_back(&c->written, &e->slink);
-	if (e->nspilled)
+	if (what != SPILL_LOGGED)
+		list_push_back(&c->written, &e->slink);
+	if (e->nspilled || what == SPILL_LOGGED)
 		recount(c, e);
 	if (dirty_resident(c) > c->spill_high)
 		loop_defer(c->loop, &c->spill);
@@ -350,7 +359,8 @@ spill_may_pass(const struct cache *c, struct err *e)
 		return 0;
 	err_copy(e, &c->lost_err);
 	return err_wrap(e, -EIO,
-	    "%llu blocks cannot be read back from the journal",
+	    "%llu blocks cannot be read back from the journal (they can be "
+	    "overwritten or discarded; the log names them)",
 	    (unsigned long long)c->nlost);
 }
 
@@ -380,6 +390,16 @@ spill(struct cache *c, struct entry *e)
 		bits_set(valid, a, b);
 	}
 	recount(c, e);
+}
+
+void
+spill_leave(struct cache *c, struct entry *e, unsigned from, unsigned to)
+{
+	if (e->slot)
+		spill(c, e);
+	bits_clear(entry_valid(e), from, to);
+	e->full = false;
+	e->filled = false;
 }
 
 static void

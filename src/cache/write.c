@@ -168,6 +168,28 @@ zero_slot(struct cache *c, struct entry *e, uint32_t off, uint32_t len)
 	return true;
 }
 
+/* A range of the erase set may fall in two. */
+static enum step
+reserve_range(struct cache *c, struct cache_req *r)
+{
+	int rc = ranges_reserve(&c->erases, 1);
+
+	if (rc == -ENOSPC)
+		return STEP_ROOM;
+	return rc < 0 ? end_with(r, rc) : STEP_DONE;
+}
+
+/* An upload of the block does what the erase would have done; its number (F1). */
+static uint64_t
+replace_erase(struct cache *c, uint64_t block)
+{
+	uint64_t seq = ranges_at(&c->erases, block)->seq;
+
+	ranges_remove(&c->erases, block, block + 1);
+	barrier_check(c);
+	return seq;
+}
+
 static enum step
 write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
     uint32_t len, const void *src)
@@ -176,10 +198,9 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 	bool erased = e->state == WB_CLEAN && ranges_has(&c->erases, e->block);
 	bool blank = c->journal && e->state == WB_CLEAN &&
 	    entry_block_is_zero(c, e->block);
-	enum spill_what what = SPILL_ZERO;
+	enum spill_what what = src ? SPILL_WRITE : SPILL_ZERO;
 	uint64_t seq, inherit = UINT64_MAX;
 	enum step st = need_edges(c, r, e, off, len);
-	int rc;
 
 	if (st != STEP_DONE)
 		return st;
@@ -189,14 +210,10 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 		return STEP_ROOM;
 	if (!jnl_room(c, r, (uint64_t)(to - from) * SECTOR))
 		return STEP_ROOM;
-	if (erased) {
-		rc = ranges_reserve(&c->erases, 1);
-		if (rc == -ENOSPC)
-			return STEP_ROOM;
-		if (rc < 0)
-			return end_with(r, rc);
-	}
-	if (src && !r->admitted && !r->replay && !pace_admit(c, len))
+	st = erased ? reserve_range(c, r) : STEP_DONE;
+	if (st != STEP_DONE)
+		return st;
+	if (src && !r->admitted && !pace_admit(c, len))
 		return STEP_ROOM;
 	r->admitted = true;
 	if (!(src ? own_slot(c, e, off, len) : zero_slot(c, e, off, len)))
@@ -204,23 +221,47 @@ write_into(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 	if (src)
 		memcpy(e->slot->buf.data + off, src, len);
 	entry_set_valid(c, e, from, to);
-	if (erased) {
-		/* The upload does what the erase would have done (F1). */
-		inherit = ranges_at(&c->erases, e->block)->seq;
-		ranges_remove(&c->erases, e->block, e->block + 1);
-		barrier_check(c);
-	}
+	if (erased)
+		inherit = replace_erase(c, e->block);
 	/* Zeros that begin or end inside a sector: what else is in it goes
 	 * along. */
-	if (src || (e->slot && (off % SECTOR != 0 || len % SECTOR != 0)))
+	if (src || (e->slot && (off % SECTOR != 0 || len % SECTOR != 0))) {
 		src = e->slot->buf.data + from * SECTOR;
+		what = SPILL_WRITE;
+	}
 	seq = jnl_op(c, r, e->block * c->info.block_size + from * SECTOR,
 	    (uint64_t)(to - from) * SECTOR, src);
 	wb_mark(c, e, from, to, seq < inherit ? seq : inherit);
 	e->blank |= blank;
-	if (src)
-		what = r->replay ? SPILL_PIECE : SPILL_WRITE;
 	spill_wrote(c, e, from, to, seq, what);
+	return STEP_DONE;
+}
+
+/* What the journal has of an earlier run becomes dirty, without being read. */
+static enum step
+log_into(struct cache *c, struct cache_req *r, struct entry *e)
+{
+	unsigned from = r->off / SECTOR, to = from + (unsigned)r->len / SECTOR;
+	bool erased = e->state == WB_CLEAN && ranges_has(&c->erases, e->block);
+	bool blank =
+	    e->state == WB_CLEAN && entry_block_is_zero(c, e->block);
+	uint64_t seq, inherit = UINT64_MAX;
+	enum step st;
+
+	if (!spill_has_room(c))
+		return STEP_ROOM;
+	st = erased ? reserve_range(c, r) : STEP_DONE;
+	if (st != STEP_DONE)
+		return st;
+	if (!spill_reserve(c, e))
+		return end_with(r, -ENOMEM);
+	e->blank |= blank;
+	spill_leave(c, e, from, to);
+	if (erased)
+		inherit = replace_erase(c, e->block);
+	seq = jnl_op(c, r, 0, r->len, NULL);
+	wb_mark(c, e, from, to, seq < inherit ? seq : inherit);
+	spill_wrote(c, e, from, to, seq, SPILL_LOGGED);
 	return STEP_DONE;
 }
 
@@ -240,10 +281,13 @@ write_part(struct cache *c, struct cache_req *r, uint64_t block, uint32_t off,
 		e->home = Q_SMALL;
 		if (entry_block_is_zero(c, block))
 			entry_set_valid(c, e, 0, c->nsectors);
+	} else if (r->op == CACHE_LOGGED && entry_busy(e)) {
+		return STEP_ROOM; /* P3; it is being uploaded */
 	}
 	entry_take(c, e);
 	e->hold++;
-	st = write_into(c, r, e, off, len, src);
+	st = r->op == CACHE_LOGGED ? log_into(c, r, e)
+				   : write_into(c, r, e, off, len, src);
 	e->hold--;
 	entry_idle(c, e);
 	return st;

@@ -236,6 +236,7 @@ wb_fail(struct cache *c, struct entry *e, int rc, const struct err *err)
 	else
 		wb_note_failure(c, rc, err);
 	barrier_failed(c, e->seq, e->failing_ns, rc, err);
+	write_admit(c); /* one may have waited for this block alone */
 	wb_kick(c);
 }
 
@@ -503,7 +504,7 @@ wb_pump(struct loop_task *t)
 	struct cache *c = container_of(t, struct cache, pump);
 	int64_t now = loop_now(c->loop), next, n;
 
-	if (c->closing)
+	if (c->closing || (c->replaying && list_empty(&c->writers)))
 		return;
 	next = wb_retry(c, now);
 	if (now < c->pause_ns)

@@ -13,6 +13,7 @@
  *
  *	journal.c  opening, epochs, closing
  *	look.c	   superblocks, formatting, discarding
+ *	segread.c  segments on their way to memory
  *	scan.c	   reading records in order, and the verdict
  *	append.c   records, group commit
  *	reread.c   reading back while it is in use
@@ -63,6 +64,15 @@ struct settled_set {
 	size_t n, cap;
 };
 
+struct noted { /* an extent that is no SETTLED */
+	uint64_t off, len, op;
+	bool data;
+};
+struct noted_set {
+	struct noted *v;
+	size_t n, cap;
+};
+
 struct journal {
 	struct rdev *dev;
 	struct loop *loop;
@@ -70,7 +80,9 @@ struct journal {
 	bool encrypted;
 	uint8_t secret[SEAL_SECRET];
 	struct journal_found found;
-	struct settled_set settled; /* until journal_apply is over */
+	/* What is to be applied, until journal_apply is over. */
+	struct settled_set settled;
+	struct noted_set noted;
 	bool started;
 	bool applying; /* what is old is not counted yet */
 
@@ -143,29 +155,28 @@ seg_at(const struct journal_super *s, uint64_t number)
 }
 
 /* scan.c */
+struct scan_place { /* of a record */
+	uint64_t seg, seq;
+	uint32_t byte; /* of the segment */
+};
 struct scan {
 	struct rdev *dev;
 	const struct journal_super *super;
 	const uint8_t *secret; /* NULL: what is encrypted is not opened */
-	/* Called for each good record, in order; may be NULL. */
+	bool whole; /* verify all bytes, not only those that may be torn */
+	/* Called for each record that counts, in order. */
 	int (*record)(struct scan *sc, const struct journal_record *r,
-	    const uint8_t *payload, struct err *e);
-	/* Called before the first record of each segment; may be NULL. */
-	void (*segment)(struct scan *sc, uint64_t number, uint64_t seq);
+	    const struct scan_place *at, struct err *e);
+	/* Called before the first record of each segment. */
+	void (*segment)(struct scan *sc, const struct scan_place *at);
 	void *arg;
-	bool again; /* the verdict is known */
 	/* Results: where it ended. */
-	uint64_t end_seg, end_seq, flushed;
-	uint32_t end_at;
+	struct scan_place end;
 	uint64_t records;
 	bool damaged;
 	char what[200];
 };
 int scan_run(struct scan *sc, struct err *e);
-/* One record at p, of n bytes that are there: it is the one with this
- * sequence number in this epoch.  Pure. */
-bool scan_record(const uint8_t *p, size_t n, const uint8_t uuid[16],
-    const struct journal_epoch *ep, uint64_t seq, struct journal_record *r);
 
 /* settled.c */
 int settled_add(struct settled_set *s, uint64_t block, uint64_t op);

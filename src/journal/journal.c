@@ -29,57 +29,47 @@
 
 /* --- scanning --------------------------------------------------------------- */
 
-struct noted { /* an extent that is no SETTLED */
-	uint64_t off, len, op;
-	uint16_t kind;
-};
-
 struct counting {
 	struct journal *j; /* NULL: only counting */
 	struct journal_found *f;
 	uint64_t next_op;
 	struct settled_set *settled;
-	uint32_t block_size;
-	struct {
-		struct noted *v;
-		size_t n, cap;
-	} noted;
-	const struct noted *summed;
+	struct noted_set *noted;
 };
 
 static int
-note(struct counting *c, const struct journal_extent *x)
+note(struct noted_set *s, const struct journal_extent *x)
 {
-	size_t cap = c->noted.cap ? 2 * c->noted.cap : 1024;
+	size_t cap = s->cap ? 2 * s->cap : 1024;
 
-	if (c->noted.n == c->noted.cap) {
-		struct noted *v = realloc(c->noted.v, cap * sizeof(*v));
+	if (s->n == s->cap) {
+		struct noted *v = reallocarray(s->v, cap, sizeof(*v));
 
 		if (!v)
 			return -ENOMEM;
-		c->noted.v = v;
-		c->noted.cap = cap;
+		s->v = v;
+		s->cap = cap;
 	}
-	c->noted.v[c->noted.n++] = (struct noted){.off = x->off,
-	    .len = x->len, .op = x->op, .kind = x->kind};
+	s->v[s->n++] = (struct noted){.off = x->off, .len = x->len,
+	    .op = x->op, .data = x->kind == JOURNAL_WRITE};
 	return 0;
 }
 
 static int
 count_record(struct scan *sc, const struct journal_record *r,
-    const uint8_t *payload, struct err *e)
+    const struct scan_place *at, struct err *e)
 {
 	struct counting *c = sc->arg;
 
-	(void)payload;
 	if (c->j)
-		reread_note(c->j, sc->end_seg, sc->end_at, c->next_op);
+		reread_note(c->j, at->seg, at->byte, c->next_op);
 	for (unsigned i = 0; i < r->nextents; i++) {
 		const struct journal_extent *x = &r->x[i];
 
 		int rc = x->kind == JOURNAL_SETTLED
-		    ? settled_add(c->settled, x->off / c->block_size, x->op)
-		    : note(c, x);
+		    ? settled_add(c->settled,
+			  x->off / sc->super->block_size, x->op)
+		    : note(c->noted, x);
 
 		if (rc < 0)
 			return err_errno(e, rc, "journal %s", sc->dev->path);
@@ -90,29 +80,24 @@ count_record(struct scan *sc, const struct journal_record *r,
 }
 
 static void
-count_segment(struct scan *sc, uint64_t number, uint64_t seq)
+count_segment(struct scan *sc, const struct scan_place *at)
 {
 	struct counting *c = sc->arg;
 	struct seg *s;
 
 	if (!c->j)
 		return;
-	s = space_seg(c->j, number);
+	s = space_seg(c->j, at->seg);
 	s->first_op = c->next_op;
-	s->first_seq = seq;
+	s->first_seq = at->seq;
 	s->refs = 0;
 	s->nplaces = 0;
 }
 
-/* An operation on [off, off + len) that the store may not have. */
-typedef int piece_fn(void *arg, uint64_t op, uint64_t off, uint64_t len,
-    const void *data, struct err *e);
-
 /* Cut out of x what is settled. */
 static int
-unsettled(const struct settled_set *s, uint32_t bs,
-    const struct journal_extent *x, const uint8_t *payload, piece_fn *fn,
-    void *arg, struct err *e)
+unsettled(const struct settled_set *s, uint32_t bs, const struct noted *x,
+    journal_apply_fn *fn, void *arg, struct err *e)
 {
 	uint64_t off = x->off, end = x->off + x->len;
 	int rc = 0;
@@ -124,79 +109,72 @@ unsettled(const struct settled_set *s, uint32_t bs,
 		if (s->v[i].op < x->op)
 			continue;
 		if (from > off)
-			rc = fn(arg, x->op, off, from - off,
-			    payload && x->kind == JOURNAL_WRITE
-				? payload + x->at + (off - x->off)
-				: NULL,
-			    e);
+			rc = fn(arg, x->op, off, from - off, x->data, e);
 		off = to < end ? to : end;
 	}
 	if (rc == 0 && off < end)
-		rc = fn(arg, x->op, off, end - off,
-		    payload && x->kind == JOURNAL_WRITE
-			? payload + x->at + (off - x->off)
-			: NULL,
-		    e);
+		rc = fn(arg, x->op, off, end - off, x->data, e);
 	return rc;
 }
 
 static int
-sum_piece(void *arg, uint64_t op, uint64_t off, uint64_t len,
-    const void *data, struct err *e)
+each_unsettled(const struct noted_set *noted, const struct settled_set *settled,
+    uint32_t bs, journal_apply_fn *fn, void *arg, struct err *e)
 {
-	struct counting *c = arg;
+	int rc = 0;
+
+	for (size_t i = 0; i < noted->n && rc == 0; i++)
+		rc = unsettled(settled, bs, &noted->v[i], fn, arg, e);
+	return rc;
+}
+
+static int
+sum_up(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
+    struct err *e)
+{
+	struct journal_found *f = arg;
 
 	(void)op;
 	(void)off;
-	(void)data;
 	(void)e;
-	c->f->ops++;
-	c->f->bytes += c->summed->kind == JOURNAL_WRITE ? len : 0;
+	f->ops++;
+	f->bytes += data ? len : 0;
 	return 0;
 }
 
-/* What is settled is known only when all has been read. */
-static void
-sum_up(struct counting *c)
-{
-	for (size_t i = 0; i < c->noted.n; i++) {
-		const struct noted *n = &c->noted.v[i];
-		struct journal_extent x = {.off = n->off, .len = n->len,
-		    .op = n->op, .kind = n->kind};
-
-		c->summed = n;
-		(void)unsettled(c->settled, c->block_size, &x, NULL,
-		    sum_piece, c, NULL);
-	}
-}
-
 static int
-judge(struct rdev *d, struct journal *j, const uint8_t *secret,
-    struct journal_found *f, struct settled_set *settled, uint64_t *next_op,
-    struct scan *sc, struct err *e)
+judge(struct counting *c, struct scan *sc, struct err *e)
 {
-	struct counting c = {.j = j, .f = f, .next_op = f->super.next_op,
-	    .settled = settled, .block_size = f->super.block_size};
+	struct journal_found *f = c->f;
 	int rc;
 
-	*sc = (struct scan){.dev = d, .super = &f->super, .secret = secret,
-	    .record = count_record, .segment = count_segment, .arg = &c};
+	c->next_op = f->super.next_op;
+	sc->super = &f->super;
+	sc->record = count_record;
+	sc->segment = count_segment;
+	sc->arg = c;
 	rc = scan_run(sc, e);
 	if (rc < 0)
-		goto out;
-	settled_sort(settled);
-	*next_op = c.next_op;
+		return rc;
+	settled_sort(c->settled);
 	f->records = sc->records;
 	f->verdict = sc->damaged ? JOURNAL_DAMAGED : JOURNAL_WHOLE;
 	memcpy(f->what, sc->what, sizeof(f->what));
-	f->bytes_used = (sc->end_seg - f->super.tail_seg) *
-		f->super.seg_size + sc->end_at;
-	sum_up(&c);
+	f->bytes_used = (sc->end.seg - f->super.tail_seg) *
+		f->super.seg_size + sc->end.byte;
+	/* What is settled is known only when all has been read. */
+	(void)each_unsettled(c->noted, c->settled, f->super.block_size, sum_up,
+	    f, NULL);
 	if (f->verdict == JOURNAL_WHOLE && f->ops == 0)
 		f->verdict = JOURNAL_EMPTY;
-out:
-	free(c.noted.v);
-	return rc;
+	return 0;
+}
+
+static void
+noted_fini(struct noted_set *s)
+{
+	free(s->v);
+	*s = (struct noted_set){NULL};
 }
 
 static bool
@@ -209,15 +187,17 @@ int
 journal_look(struct rdev *d, struct journal_found *f, struct err *e)
 {
 	struct settled_set settled = {NULL};
-	struct scan sc;
-	uint64_t next;
+	struct noted_set noted = {NULL};
+	struct counting c = {.f = f, .settled = &settled, .noted = &noted};
+	struct scan sc = {.dev = d, .whole = true};
 	int rc;
 
 	memset(f, 0, sizeof(*f));
 	rc = super_read(d, &f->super, e);
 	if (rc == 0 && !is_done_with(&f->super))
-		rc = judge(d, NULL, NULL, f, &settled, &next, &sc, e);
+		rc = judge(&c, &sc, e);
 	settled_fini(&settled);
+	noted_fini(&noted);
 	return rc;
 }
 
@@ -285,6 +265,7 @@ journal_free(struct journal *j)
 	reread_fini(j);
 	seal_free(j->seal);
 	settled_fini(&j->settled);
+	noted_fini(&j->noted);
 	free(j->super_page);
 	free(j->seg);
 	explicit_bzero(j->secret, sizeof(j->secret));
@@ -295,10 +276,10 @@ journal_free(struct journal *j)
 static void
 stand_behind(struct journal *j, const struct scan *sc)
 {
-	j->head = sc->end_at == 0 ? sc->end_seg - 1 : sc->end_seg;
-	j->head_at = sc->end_at;
-	j->next_seq = sc->end_seq;
-	j->written_seq = j->flushed_seq = sc->end_seq - 1;
+	j->head = sc->end.byte == 0 ? sc->end.seg - 1 : sc->end.seg;
+	j->head_at = sc->end.byte;
+	j->next_seq = sc->end.seq;
+	j->written_seq = j->flushed_seq = sc->end.seq - 1;
 	j->durable_tail = j->want_tail = j->super.tail_seg;
 }
 
@@ -306,16 +287,19 @@ static int
 open_found(struct journal *j, bool salvage, struct err *e)
 {
 	struct journal_found *f = &j->found;
-	struct scan sc = {.end_seg = f->super.tail_seg,
-	    .end_seq = f->super.tail_seq};
+	struct counting c = {.j = j, .f = f, .next_op = f->super.next_op,
+	    .settled = &j->settled, .noted = &j->noted};
+	/* What no code authenticates but with all of its bytes is read. */
+	struct scan sc = {.dev = j->dev, .whole = salvage || j->encrypted,
+	    .secret = j->encrypted ? j->secret : NULL,
+	    .end = {f->super.tail_seg, f->super.tail_seq, 0}};
 	int rc = 0;
 
-	j->next_op = f->super.next_op;
 	if (!is_done_with(&f->super))
-		rc = judge(j->dev, j, j->encrypted ? j->secret : NULL, f,
-		    &j->settled, &j->next_op, &sc, e);
+		rc = judge(&c, &sc, e);
 	if (rc < 0)
 		return rc;
+	j->next_op = c.next_op;
 	if (f->verdict == JOURNAL_DAMAGED && !salvage)
 		return err_set(e, -EBADMSG,
 		    "%s: damaged: %s. What it holds was acknowledged and the "
@@ -428,6 +412,16 @@ journal_needs_reset(const struct journal *j)
 	return j->super.nepochs == JOURNAL_EPOCHS;
 }
 
+/* After a salvage it may have begun behind the end. */
+static void
+cut_epoch(struct journal_epoch *ep, const struct journal_super *s)
+{
+	if (ep->first_seq > s->tail_seq)
+		ep->first_seq = s->tail_seq;
+	if (ep->first_seg > s->tail_seg)
+		ep->first_seg = s->tail_seg;
+}
+
 int
 journal_reset(struct journal *j, struct err *e)
 {
@@ -441,6 +435,7 @@ journal_reset(struct journal *j, struct err *e)
 	s->next_op = j->next_op;
 	s->flags |= JOURNAL_CLEAN;
 	s->epoch[0] = *last;
+	cut_epoch(&s->epoch[0], s);
 	s->nepochs = 1;
 	j->durable_tail = j->want_tail = s->tail_seg;
 	j->applying = false;
@@ -470,16 +465,21 @@ journal_start(struct journal *j, const char *lease, struct err *e)
 {
 	struct journal_super *s = &j->super;
 	struct journal_epoch *ep;
+	uint64_t number = s->epoch[s->nepochs - 1].number + 1;
 	int rc;
 
 	must(!j->started && s->nepochs < JOURNAL_EPOCHS);
 	rc = wipe_end(j, e);
 	if (rc < 0)
 		return rc;
+	/* Those behind what was salvaged are forgotten. */
+	while (s->nepochs > 1 &&
+	    s->epoch[s->nepochs - 1].first_seq > j->next_seq)
+		s->nepochs--;
 	/* Those before it without a record are not needed. */
 	ep = &s->epoch[s->nepochs];
 	*ep = ep[-1];
-	ep->number++;
+	ep->number = number;
 	ep->first_seq = j->next_seq;
 	ep->first_seg = j->head + 1;
 	if (getrandom(&ep->nonce, sizeof(ep->nonce), 0) != sizeof(ep->nonce))
@@ -518,47 +518,18 @@ journal_start(struct journal *j, const char *lease, struct err *e)
 
 /* --- applying ------------------------------------------------------------------------- */
 
-struct applying {
-	struct journal *j;
-	journal_apply_fn *apply;
-	void *arg;
-};
-
-static int
-apply_record(struct scan *sc, const struct journal_record *r,
-    const uint8_t *payload, struct err *e)
-{
-	struct applying *a = sc->arg;
-	int rc = 0;
-
-	for (unsigned i = 0; rc == 0 && i < r->nextents; i++)
-		if (r->x[i].kind != JOURNAL_SETTLED)
-			rc = unsettled(&a->j->settled, a->j->super.block_size,
-			    &r->x[i], payload, a->apply, a->arg, e);
-	return rc;
-}
-
 int
 journal_apply(
     struct journal *j, journal_apply_fn *apply, void *arg, struct err *e)
 {
-	struct applying a = {j, apply, arg};
-	struct scan sc = {.dev = j->dev, .super = &j->found.super,
-	    .secret = j->encrypted ? j->secret : NULL,
-	    .record = apply_record, .arg = &a, .again = true};
-	int rc = 0;
+	int rc = each_unsettled(&j->noted, &j->settled, j->super.block_size,
+	    apply, arg, e);
 
-	if (j->found.ops > 0)
-		rc = scan_run(&sc, e);
-	if (rc == 0 && j->found.ops > 0 && sc.records != j->found.records)
-		rc = err_set(e, -EIO,
-		    "%s: %llu records were read a moment ago, now %llu",
-		    j->dev->path, (unsigned long long)j->found.records,
-		    (unsigned long long)sc.records);
 	if (rc < 0)
 		return rc;
 	j->applying = false;
 	settled_fini(&j->settled);
+	noted_fini(&j->noted);
 	return 0;
 }
 

@@ -69,8 +69,9 @@ int journal_discard(struct rdev *d, struct err *e);
 /* --- opening ------------------------------------------------------------------ */
 
 /*
- * Open: takes d when it succeeds.  Reads everything that is needed and judges
- * it; nothing is written.  -EBADMSG: damaged (salvage: what comes before the
+ * Open: takes d when it succeeds.  Finds everything that is needed and judges
+ * it; nothing is written.  What is known to have been flushed is not verified
+ * here, but when it is read (journal_read).  -EBADMSG: damaged (salvage: what comes before the
  * damage counts as all there is); -ESTALE: of another volume, or of another
  * size; -EKEYREJECTED: another key.
  */
@@ -92,9 +93,10 @@ bool journal_needs_reset(const struct journal *j);
 /* Nothing in it is needed any more.  Not while started. */
 int journal_reset(struct journal *j, struct err *e);
 /* Call apply for each operation that the store may not have, in order; data:
- * len bytes, or NULL for zeros.  An error of apply ends it. */
+ * it wrote bytes, which journal_read gives; else zeros.  An error of apply ends
+ * it; until it has ended with 0 nothing is given back. */
 typedef int journal_apply_fn(void *arg, uint64_t op, uint64_t off,
-    uint64_t len, const void *data, struct err *e);
+    uint64_t len, bool data, struct err *e);
 int journal_apply(
     struct journal *j, journal_apply_fn *apply, void *arg, struct err *e);
 

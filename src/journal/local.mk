@@ -6,6 +6,7 @@ libpail_la_SOURCES += \
 	src/journal/look.c \
 	src/journal/reread.c \
 	src/journal/scan.c \
+	src/journal/segread.c src/journal/segread.h \
 	src/journal/seal.c src/journal/seal.h \
 	src/journal/settled.c \
 	src/journal/space.c

@@ -356,39 +356,84 @@ vj_check_lease(struct volume_journaling *vj, struct err *e)
 	    v->journal_path, v->journal_path);
 }
 
+/* Operations on their way into the cache, which takes them in order. */
+#define REPLAY_DEPTH 64
 struct replaying {
 	struct volume *v;
-	struct cache_req r;
-	bool done;
+	struct cache_req r[REPLAY_DEPTH];
+	unsigned n, left;
+	bool idle;
+	int rc; /* the first that failed */
+	struct err err;
 };
 
 static void
 replayed(struct cache_req *r)
 {
-	((struct replaying *)r->arg)->done = true;
+	struct replaying *p = r->arg;
+
+	if (r->rc < 0 && p->rc == 0) {
+		p->rc = r->rc;
+		err_copy(&p->err, &r->err);
+	}
+	p->idle = --p->left == 0;
 }
 
 static int
-replay(void *arg, uint64_t op, uint64_t off, uint64_t len, const void *data,
+replay_wait(struct replaying *p, struct err *e)
+{
+	if (p->left > 0)
+		must(loop_run_until(p->v->loop, &p->idle) == 0);
+	p->n = 0;
+	if (p->rc < 0)
+		err_copy(e, &p->err);
+	return p->rc;
+}
+
+static int
+replay(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
 {
 	struct replaying *p = arg;
 	const uint32_t bs = p->v->info.block_size;
+	int rc = p->n == REPLAY_DEPTH ? replay_wait(p, e) : 0;
+	struct cache_req *r = &p->r[p->n];
 
+	if (rc < 0)
+		return rc;
 	if (off > p->v->info.size || len > p->v->info.size - off || op == 0 ||
 	    (data && off % bs + len > bs))
 		return err_set(e, -EBADMSG,
 		    "operation %" PRIu64 " (%" PRIu64 " bytes at %" PRIu64
 		    ") does not fit into the volume", op, len, off);
-	p->done = false;
-	p->r = (struct cache_req){.op = data ? CACHE_WRITE : CACHE_ZERO,
+	*r = (struct cache_req){.op = data ? CACHE_LOGGED : CACHE_ZERO,
 	    .block = off / bs, .off = (uint32_t)(off % bs), .len = len,
-	    .src = data, .replay = op, .done = replayed, .arg = p};
-	cache_submit(p->v->cache, &p->r);
-	must(loop_run_until(p->v->loop, &p->done) == 0);
-	if (p->r.rc < 0)
-		err_copy(e, &p->r.err);
-	return p->r.rc;
+	    .replay = op, .done = replayed, .arg = p};
+	p->n++;
+	p->left++;
+	p->idle = false;
+	cache_submit(p->v->cache, r);
+	return 0;
+}
+
+static int
+apply_all(struct volume *v, struct err *e)
+{
+	struct replaying *p = calloc(1, sizeof(*p));
+	struct err later = ERR_INIT;
+	int rc, ended;
+
+	if (!p)
+		return err_errno(e, -ENOMEM, "journal");
+	p->v = v;
+	rc = journal_apply(v->journal, replay, p, e);
+	ended = replay_wait(p, &later);
+	free(p);
+	if (rc == 0 && ended < 0) {
+		rc = ended;
+		err_copy(e, &later);
+	}
+	return rc;
 }
 
 static int
@@ -396,7 +441,6 @@ apply(struct volume_journaling *vj, struct err *e)
 {
 	struct volume *v = vj->v;
 	const struct journal_found *f = journal_found(v->journal);
-	struct replaying p = {.v = v};
 	int64_t begun = clock_mono_ns();
 	int rc;
 
@@ -404,10 +448,11 @@ apply(struct volume_journaling *vj, struct err *e)
 		log_info("%s: the journal %s has %" PRIu64 " changes (%" PRIu64
 			 " bytes) that the store may not have: applying them",
 		    v->url, v->journal_path, f->ops, f->bytes);
-	rc = journal_apply(v->journal, replay, &p, e);
+	rc = apply_all(v, e);
 	if (rc < 0)
 		return err_wrap(e, rc, "applying the journal %s",
 		    v->journal_path);
+	cache_replayed(v->cache);
 	if (f->ops > 0)
 		log_info("%s: applied in %.2f s; they are on their way to the "
 			 "store", v->url,
@@ -436,8 +481,6 @@ vj_recover(struct volume_journaling *vj, struct err *e)
 		if (rc == 0)
 			rc = apply(vj, e);
 	}
-	if (rc == 0)
-		cache_replayed(v->cache);
 	return rc;
 }
 

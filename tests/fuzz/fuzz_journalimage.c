@@ -5,12 +5,13 @@
  * are made right again (not those of data, nor tags).  It is looked at, opened,
  * opened with salvage, and applied.  No crash, no endless loop; looking and being
  * refused change nothing (J3).  What is applied is what was written once, sector
- * by sector; and where no page was changed, it is all of a record or nothing, and
+ * by sector, or cannot be read; and where no page was changed, it is all of a record or nothing, and
  * of no record that comes behind one that is missing (J2).
  *
  * The input: a byte of which bit 0 says encrypted; then changes of a place (1
  * byte), an offset in it (2), a length (1, at most 16) and so many bytes.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +56,9 @@ static struct simdisk *disk;
 static struct image image[2];
 
 struct applied {
+	struct journal *j;
 	bool pages_changed;
+	bool verified; /* all of it, when it was opened */
 	uint64_t last;
 	unsigned count[EPOCHS * BATCHES];
 };
@@ -112,7 +115,7 @@ flush(struct journal *j)
 }
 
 static int
-ignore(void *arg, uint64_t op, uint64_t off, uint64_t len, const void *data,
+ignore(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
 {
 	(void)arg;
@@ -175,15 +178,42 @@ make(struct image *im, bool encrypted)
 
 /* --- what comes out of it ------------------------------------------------------------ */
 
+struct back {
+	struct journal_read r;
+	bool done;
+};
+
+static void
+back_done(struct journal_read *r)
+{
+	container_of(r, struct back, r)->done = true;
+}
+
 static int
-apply(void *arg, uint64_t op, uint64_t off, uint64_t len, const void *data,
+read_back(struct journal *j, uint64_t op, uint64_t off, uint64_t len,
+    uint8_t *to)
+{
+	struct journal_piece p = {
+	    .op = op, .off = off, .len = (uint32_t)len, .to = to};
+	struct back b = {.r = {.piece = &p, .n = 1, .done = back_done}};
+
+	journal_read(j, &b.r);
+	must(loop_run_until(loop, &b.done) == 0);
+	return b.r.rc;
+}
+
+static int
+apply(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
 {
+	static uint8_t p[JOURNAL_PIECE];
 	struct applied *a = arg;
-	const uint8_t *p = data;
+	int rc = data ? read_back(a->j, op, off, len, p) : 0;
 
 	(void)e;
-	for (uint64_t i = 0; p && i < len; i += 512) {
+	must(rc == 0 || rc == -EBADMSG);
+	must(rc == 0 || a->pages_changed || !a->verified);
+	for (uint64_t i = 0; data && rc == 0 && i < len; i += 512) {
 		uint64_t first = get_le64(p + i);
 
 		/* A page may say of it another place, but bytes are those of
@@ -204,7 +234,8 @@ static void
 open_and_apply(const struct image *im, bool salvage, bool changed,
     bool pages_changed)
 {
-	struct applied a = {.pages_changed = pages_changed};
+	struct applied a = {.pages_changed = pages_changed,
+	    .verified = salvage || im->id.encrypted};
 	struct err e = ERR_INIT;
 	struct rdev *d = simdisk_open(disk, loop, "disk");
 	uint64_t before = simdisk_hash(disk);
@@ -216,6 +247,7 @@ open_and_apply(const struct image *im, bool salvage, bool changed,
 		rdev_close(d);
 		return;
 	}
+	a.j = j;
 	(void)journal_apply(j, apply, &a, &e);
 	must(changed || a.last == EPOCHS * BATCHES * OPS);
 	for (unsigned i = 0; i < EPOCHS * BATCHES; i++)

@@ -53,7 +53,7 @@ script(struct layout *l, const struct layout_req *r)
 /* --- the lab ------------------------------------------------------------------------ */
 
 static int
-replay(void *arg, uint64_t op, uint64_t off, uint64_t len, const void *data,
+replay(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
 {
 	struct lab *b = arg;
@@ -62,9 +62,9 @@ replay(void *arg, uint64_t op, uint64_t off, uint64_t len, const void *data,
 	(void)e;
 	memset(&a, 0, sizeof(a));
 	a.loop = b->g.loop;
-	a.r = (struct cache_req){.op = data ? CACHE_WRITE : CACHE_ZERO,
+	a.r = (struct cache_req){.op = data ? CACHE_LOGGED : CACHE_ZERO,
 	    .block = off / BLOCK, .off = (uint32_t)(off % BLOCK), .len = len,
-	    .src = data, .replay = op, .done = ask_done, .arg = &a};
+	    .replay = op, .done = ask_done, .arg = &a};
 	cache_submit(b->g.c, &a.r);
 	return ask_wait(&b->g, &a);
 }
@@ -576,6 +576,42 @@ a_damaged_journal_is_an_error(void **state)
 	lab_free(b);
 }
 
+/* The same after a crash: opening does not read the data, so the damage is found
+ * when somebody wants it; it is never uploaded, and never passed over. */
+static void
+damage_is_found_late(void **state)
+{
+	struct lab *b = lab_new(9, false);
+	struct ask a;
+
+	(void)state;
+	fill_journal(b);
+	for (int i = 0; i < 2; i++) { /* the second knows all was flushed */
+		lab_close(b);
+		simdisk_settle(b->disk, SIM_KEEP_NONE);
+		if (i == 1)
+			damage_journal(b);
+		lab_open(b);
+	}
+	for (uint32_t k = 0; k < 200; k += 7) {
+		ask(&b->g, &a, CACHE_READ, k, 0, BLOCK, NULL);
+		assert_int_equal(ask_wait(&b->g, &a), -EIO);
+		cache_req_fini(&a.r);
+	}
+	assert_int_equal(do_ask(&b->g, CACHE_FLUSH, 0, 0, 0, NULL), -EIO);
+	store_away = false;
+	assert_true(do_ask(&b->g, CACHE_DRAIN, 0, 0, 0, NULL) < 0);
+	for (uint32_t k = 0; k < 200; k++)
+		assert_null(b->g.l->blocks[k].data);
+	for (uint32_t k = 0; k < 200; k++)
+		write_sectors(b, k * PER_BLOCK, PER_BLOCK);
+	assert_int_equal(do_ask(&b->g, CACHE_DRAIN, 0, 0, 0, NULL), 0);
+	flush(b);
+	check_all(b);
+	check_store(b);
+	lab_free(b);
+}
+
 /* Its disk fails for writing: what is in it is read, and flushes wait for the
  * store. */
 static void
@@ -705,6 +741,7 @@ main(void)
 	    cmocka_unit_test(model),
 	    cmocka_unit_test(power_cuts),
 	    cmocka_unit_test(a_damaged_journal_is_an_error),
+	    cmocka_unit_test(damage_is_found_late),
 	    cmocka_unit_test(a_failed_journal_is_read),
 	    cmocka_unit_test(a_failed_journal_counts_until_it_is_marked),
 	    cmocka_unit_test(a_dead_journal_is_said),

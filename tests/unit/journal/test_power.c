@@ -189,21 +189,53 @@ do_upload(struct machine *ma, uint32_t b)
 
 /* --- recovery --------------------------------------------------------------------- */
 
+struct back {
+	struct journal_read r;
+	bool done;
+};
+
+static void
+back_done(struct journal_read *r)
+{
+	container_of(r, struct back, r)->done = true;
+}
+
+/* What operation op wrote there. */
 static int
-apply(void *arg, uint64_t op, uint64_t off, uint64_t len, const void *data,
+read_back(struct journal *j, struct loop *l, uint64_t op, uint64_t off,
+    uint64_t len, uint8_t *to)
+{
+	struct journal_piece p = {
+	    .op = op, .off = off, .len = (uint32_t)len, .to = to};
+	struct back b = {.r = {.piece = &p, .n = 1, .done = back_done}};
+
+	journal_read(j, &b.r);
+	must(loop_run_until(l, &b.done) == 0);
+	return b.r.rc;
+}
+
+static int
+apply(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
 {
 	struct machine *ma = arg;
 	uint32_t from = (uint32_t)(off / 512), to = from + (uint32_t)(len / 512);
-	const uint8_t *p = data;
+	static uint8_t bytes[JOURNAL_PIECE];
+	int rc = 0;
 
-	(void)e;
 	assert_true(to <= NSECTORS && from < to);
+	if (data)
+		rc = read_back(ma->j, ma->loop, op, off, len, bytes);
+	if (rc < 0 && ma->w.cut)
+		return rc;
+	if (rc < 0)
+		return err_set(e, rc, "operation %llu cannot be read",
+		    (unsigned long long)op);
 	for (uint32_t s = from; s < to; s++) {
-		const uint8_t *at = p + (s - from) * 512;
+		const uint8_t *at = bytes + (s - from) * 512;
 
 		ma->mem[s] = 0;
-		if (!p)
+		if (!data)
 			continue;
 		memcpy(&ma->mem[s], at, 8);
 		assert_int_equal(memcmp(at, at + 8, 512 - 8), 0);

@@ -67,7 +67,7 @@ rig_new(bool encrypted)
 }
 
 static int
-take(void *arg, uint64_t op, uint64_t off, uint64_t len, const void *data,
+take(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
 {
 	struct rig *g = arg;
