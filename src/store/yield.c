@@ -10,13 +10,15 @@
  * reader nothing.  Which of it is so is found out by trying:
  *
  *	somebody begins to read		YIELD_MIN writes at once, no more
- *	a round of reads beside those	its mean is the base
+ *	a round of reads beside those	its median is the base
  *	a round within half above base	more writes: 4 times as many at first,
  *					a quarter more when it was too much once
  *	a round beyond that		half as many
  *
- * A round is ROUND reads that began when the number was what it is, so what
- * was sent before does not count.  Rounds beside YIELD_MIN writes renew the base
+ * A round is YIELD_ROUND reads that began when the number was what it is, so
+ * what was sent before does not count.  It goes by the median: in a server far
+ * away now and then a read takes ten times as long, which says nothing of our
+ * writes, and with the mean would hold them down.  Rounds beside YIELD_MIN writes renew the base
  * whatever they say: a server that has become slow for other reasons would
  * else hold the writes down for good.  What is learnt is kept through a pause of
  * KEEP_NS, so that not every reader begins by holding up the writers.
@@ -32,7 +34,6 @@
 
 #include "base/clock.h"
 
-#define ROUND 8
 #define ACTIVE_NS (20 * NS_PER_MS)
 #define KEEP_NS (10 * NS_PER_S)
 
@@ -67,7 +68,6 @@ static void
 new_round(struct yield *y, int64_t now)
 {
 	y->n = 0;
-	y->sum_ns = 0;
 	y->since_ns = now;
 }
 
@@ -85,17 +85,29 @@ yield_read_begins(struct yield *y, int64_t now_ns, unsigned others)
 		new_round(y, now_ns + 1);
 }
 
-/* A round is over: its reads took so long on average. */
+/* Into its place among those of the round. */
 static void
-judge(struct yield *y, int64_t mean, unsigned others)
+insert(struct yield *y, int64_t took_ns)
+{
+	unsigned i = y->n++;
+
+	for (; i > 0 && y->took_ns[i - 1] > took_ns; i--)
+		y->took_ns[i] = y->took_ns[i - 1];
+	y->took_ns[i] = took_ns;
+}
+
+/* A round is over: so long did its reads take. */
+static void
+judge(struct yield *y, int64_t median, unsigned others)
 {
 	unsigned max = y->max;
 
 	if (max == YIELD_MIN || y->base_ns == 0)
-		y->base_ns = mean;
-	else if (mean < y->base_ns)
-		y->base_ns += (mean - y->base_ns) / 8;
-	if (mean > y->base_ns + y->base_ns / 2) {
+		y->base_ns = median;
+	/* Clearly less only: chance would drag it down. */
+	else if (median < y->base_ns - y->base_ns / 4)
+		y->base_ns -= y->base_ns / 8;
+	if (median > y->base_ns + y->base_ns / 2) {
 		max = max / 2 > YIELD_MIN ? max / 2 : YIELD_MIN;
 		y->grow = 0;
 	} else if (others > max / 2) { /* more are wanted */
@@ -114,9 +126,9 @@ yield_read_ended(struct yield *y, int64_t now_ns, int64_t began_ns,
 	y->last_ns = now_ns;
 	if (began_ns < y->since_ns)
 		return;
-	y->sum_ns += now_ns - began_ns;
-	if (++y->n < ROUND)
+	insert(y, now_ns - began_ns);
+	if (y->n < YIELD_ROUND)
 		return;
-	judge(y, y->sum_ns / ROUND, others);
+	judge(y, y->took_ns[YIELD_ROUND / 2], others);
 	new_round(y, y->max != was ? now_ns + 1 : y->since_ns);
 }

@@ -15,6 +15,7 @@
  *	is beside YIELD_MIN writes.
  */
 #define YIELD_MIN 2
+#define YIELD_ROUND 32
 
 struct yield {
 	unsigned max;	   /* while somebody reads */
@@ -23,8 +24,8 @@ struct yield {
 	int64_t base_ns;   /* a read beside few writes; 0: not known */
 	int64_t last_ns;   /* when the last read ended; 0: none has */
 	int64_t since_ns;  /* a read that began before says nothing */
-	int64_t sum_ns;	   /* of the round */
-	unsigned n;	   /* reads of the round */
+	unsigned n;	   /* reads of the round, ... */
+	int64_t took_ns[YIELD_ROUND]; /* ... the shortest first */
 	unsigned reading;  /* in flight */
 };
 

@@ -22,7 +22,7 @@ tests_unit_store_filters_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_store_filters_LDADD = $(UNIT_LIBS)
 tests_unit_store_yield_SOURCES = tests/unit/store/yield.c
 tests_unit_store_yield_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_store_yield_LDADD = $(UNIT_LIBS)
+tests_unit_store_yield_LDADD = $(UNIT_LIBS) -lm
 tests_unit_store_dir_SOURCES = tests/unit/store/dir.c \
 	tests/unit/store/contract.c tests/unit/store/contract.h
 tests_unit_store_dir_CPPFLAGS = $(UNIT_CPPFLAGS)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <math.h>
 
 #include "base/clock.h"
 #include "store/yield.h"
@@ -40,6 +41,14 @@ static int64_t
 with_jitter(struct model *m)
 {
 	return (rnd(m, 20) == 0 ? 200 : 15 + (int64_t)rnd(m, 10)) * NS_PER_MS;
+}
+
+static int64_t
+exponential(struct model *m)
+{
+	double u = (rnd(m, 1000000) + 1) / 1e6;
+
+	return (int64_t)(-log(u) * 30 * NS_PER_MS) + 5 * NS_PER_MS;
 }
 
 /* A read waits for each write that is there. */
@@ -111,7 +120,7 @@ Y3_a_long_way_holds_nobody_up(void **state)
 	struct model m;
 
 	begin(&m, long_way);
-	for (int i = 0; i < 32; i++)
+	for (int i = 0; i < 5 * YIELD_ROUND; i++)
 		one_read(&m);
 	assert_int_equal(m.writes, SLOTS);
 }
@@ -129,7 +138,25 @@ Y3_nor_does_jitter(void **state)
 		one_read(&m);
 		sum += m.writes;
 	}
-	assert_true(sum / 2000 >= SLOTS / 4);
+	assert_true(sum / 2000 >= SLOTS * 3 / 4);
+}
+
+/* As far apart as waiting times in a busy place are, and some very long. */
+static void
+Y3_nor_do_very_different_times(void **state)
+{
+	struct model m;
+	uint64_t sum = 0;
+
+	begin(&m, exponential);
+	for (int i = 0; i < 200; i++)
+		one_read(&m);
+	for (int i = 0; i < 20000; i++) {
+		one_read(&m);
+		sum += m.writes;
+	}
+	if (sum / 20000 < SLOTS / 2)
+		fail_msg("%d on average", (int)(sum / 20000));
 }
 
 static void
@@ -139,7 +166,7 @@ Y3_a_server_that_does_one_thing_at_a_time(void **state)
 	unsigned most = 0;
 
 	begin(&m, one_by_one);
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 8 * YIELD_ROUND; i++)
 		one_read(&m);
 	for (int i = 0; i < 1000; i++) {
 		one_read(&m);
@@ -194,6 +221,7 @@ main(void)
 	    cmocka_unit_test(Y2_half_as_many_as_reads),
 	    cmocka_unit_test(Y3_a_long_way_holds_nobody_up),
 	    cmocka_unit_test(Y3_nor_does_jitter),
+	    cmocka_unit_test(Y3_nor_do_very_different_times),
 	    cmocka_unit_test(Y3_a_server_that_does_one_thing_at_a_time),
 	    cmocka_unit_test(Y3_a_server_that_does_eight),
 	    cmocka_unit_test(Y3_a_server_that_becomes_slow),
