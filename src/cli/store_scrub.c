@@ -62,9 +62,13 @@ scrub(struct tool *t, char **names)
 		    format_size(size, number(r, "bytes")),
 		    (unsigned long long)number(r, "fragments_repaired"),
 		    (unsigned long long)number(r, "objects_lost"));
+	if (number(r, "objects_moved") > 0 && !t->json && !t->set.quiet)
+		printf("%llu objects were moved away from places that cannot "
+		       "be written; they are not used again\n",
+		    (unsigned long long)number(r, "objects_moved"));
 	if (unmended > 0 && !t->json)
-		printf("%llu fragments could not be rewritten: pail store "
-		       "status says of which member; replace it\n",
+		printf("%llu fragments could not be rewritten or moved: pail "
+		       "store status says of which member; replace it\n",
 		    (unsigned long long)unmended);
 	json_decref(r);
 	return rc == 0 && (lost || unmended > 0) ? CLI_DAMAGE : rc;

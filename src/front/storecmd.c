@@ -214,6 +214,7 @@ scrub_done(void *arg, const struct scrub_result *r)
 	end(c, json_pack("{s:I, s:I, s:I, s:I, s:I}", "objects",
 		   (json_int_t)r->objects, "bytes", (json_int_t)r->bytes,
 		   "fragments_repaired", (json_int_t)r->repaired,
+		   "objects_moved", (json_int_t)r->moved,
 		   "fragments_unmended", (json_int_t)r->unmended,
 		   "objects_lost", (json_int_t)r->lost));
 }

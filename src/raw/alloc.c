@@ -42,6 +42,11 @@ struct alloc {
 	uint32_t *seg_stale; /* of them, released since discard was there */
 	uint64_t nseg;
 	uint64_t sweep, sweep_end; /* where discard is, in a segment */
+	struct bad { /* every members'th address of [addr, end) */
+		uint64_t addr, end;
+	} *bad;
+	unsigned nbad;
+	uint64_t bad_unused; /* addresses that are kept for nobody */
 };
 
 /* Of the addresses [i, end): how many are in the word of i, and their bits. */
@@ -94,6 +99,7 @@ alloc_free(struct alloc *a)
 	free(a->bits);
 	free(a->seg_free);
 	free(a->seg_stale);
+	free(a->bad);
 	free(a);
 }
 
@@ -262,10 +268,63 @@ alloc_return(struct alloc *a, uint64_t addr, uint32_t n)
 	a->zone_free += in_zone(a, addr, n);
 }
 
+/* Of [addr, end), which is free, the bad ones are kept. */
+static void
+keep_bad(struct alloc *a, uint64_t addr, uint64_t end)
+{
+	for (unsigned b = 0; b < a->nbad; b++) {
+		uint64_t i = a->bad[b].addr;
+
+		if (i < addr) /* the first one of it that is not before */
+			i += (addr - i + a->members - 1) / a->members *
+			    a->members;
+		for (; i < a->bad[b].end && i < end; i += a->members)
+			if (next_used(a, i, i + 1) != i) {
+				set_used(a, i, 1);
+				a->bad_unused++;
+			}
+	}
+}
+
+int
+alloc_set_bad(struct alloc *a, uint64_t addr, uint32_t n)
+{
+	uint64_t end = addr + (uint64_t)n * a->members;
+	struct bad *more;
+
+	if (addr >= a->total)
+		return 0;
+	more = realloc(a->bad, (a->nbad + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	a->bad = more;
+	a->bad[a->nbad++] =
+	    (struct bad){addr, end < a->total ? end : a->total};
+	keep_bad(a, addr, a->bad[a->nbad - 1].end);
+	return 0;
+}
+
+bool
+alloc_is_bad(const struct alloc *a, uint64_t addr)
+{
+	for (unsigned b = 0; b < a->nbad; b++)
+		if (addr >= a->bad[b].addr && addr < a->bad[b].end &&
+		    (addr - a->bad[b].addr) % a->members == 0)
+			return true;
+	return false;
+}
+
+uint64_t
+alloc_nbad(const struct alloc *a)
+{
+	return a->bad_unused;
+}
+
 void
 alloc_release(struct alloc *a, uint64_t addr, uint32_t n)
 {
 	alloc_return(a, addr, n);
+	keep_bad(a, addr, addr + n);
 	for (uint64_t i = addr, end = addr + n; i < end;) {
 		uint64_t stop = (i | (SEGMENT - 1)) + 1;
 

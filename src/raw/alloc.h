@@ -40,6 +40,17 @@ int alloc_mark(struct alloc *a, uint64_t addr, uint32_t n);
 void alloc_release(struct alloc *a, uint64_t addr, uint32_t n);
 
 /*
+ * So many addresses, from addr on and each the number of members behind the one
+ * before (that is a run of sectors on one member), are never free again.  What
+ * is in use stays so until it is released.  What lies outside is ignored.
+ * -ENOMEM.
+ */
+int alloc_set_bad(struct alloc *a, uint64_t addr, uint32_t n);
+bool alloc_is_bad(const struct alloc *a, uint64_t addr);
+/* Bad ones that nobody uses; alloc_nfree does not count them. */
+uint64_t alloc_nbad(const struct alloc *a);
+
+/*
  * Space for discard: a run of at least n free addresses, where something was
  * released since it was last asked for; it is taken.  False: there is none now.
  * alloc_return gives it back.

@@ -159,6 +159,11 @@ raw_super_encode(const struct raw_super *s, uint8_t out[RAW_SECTOR])
 	put_le64(out + 2576, s->rebuilt_bytes);
 	put_le16(out + 2584, (uint16_t)cursor);
 	memcpy(out + 2586, s->cursor, cursor);
+	put_le16(out + 3610, s->nbad);
+	for (unsigned i = 0; i < s->nbad; i++) {
+		put_le64(out + 3612 + 8 * i,
+		    s->bad[i].addr | (uint64_t)s->bad[i].sectors << 40);
+	}
 	put_le32(out + 12, super_crc(out));
 }
 
@@ -276,6 +281,17 @@ raw_super_decode(
 		return err_set(e, -EBADMSG,
 		    "superblock: the place of the rebuild is damaged");
 	memcpy(s->cursor, in + 2586, cursor);
+	if (get_le16(in + 3610) > RAW_BAD_MAX)
+		return err_set(e, -EBADMSG,
+		    "superblock: %u bad places, at most %u are possible",
+		    get_le16(in + 3610), RAW_BAD_MAX);
+	s->nbad = (uint8_t)get_le16(in + 3610);
+	for (unsigned i = 0; i < s->nbad; i++) {
+		uint64_t v = get_le64(in + 3612 + 8 * i);
+
+		s->bad[i].addr = v & (RAW_ADDR_MAX - 1);
+		s->bad[i].sectors = (uint16_t)(v >> 40);
+	}
 	if (super_check(s, e) < 0)
 		return -EBADMSG;
 	if (raw_ref_decode(&s->root, in + 160, s->k, s->m) < 0)

@@ -78,6 +78,15 @@ struct raw_member {
 
 #define RAW_FLAG_CLEAN 1u
 
+/* compat: places that are not to be used may be listed. */
+#define RAW_COMPAT_BAD 1u
+#define RAW_BAD_MAX 60u
+
+struct raw_bad { /* consecutive sectors of one member: of addr mod N */
+	uint64_t addr; /* the data address of the first */
+	uint16_t sectors;
+};
+
 struct raw_super {
 	uint8_t copy, k, m, column;
 	uint32_t flags;
@@ -97,6 +106,8 @@ struct raw_super {
 	 * are rebuilt; what was done so far, for its progress. */
 	char cursor[RAW_KEY_MAX + 1];
 	uint64_t rebuilt_objects, rebuilt_bytes;
+	struct raw_bad bad[RAW_BAD_MAX];
+	uint8_t nbad;
 };
 
 /* Byte offset of a copy on a member whose used bytes are end. */

@@ -31,6 +31,7 @@
 #include "raw/discard.h"
 #include "raw/ec.h"
 #include "raw/index.h"
+#include "raw/move.h"
 #include "raw/pool_int.h"
 #include "raw/quorum.h"
 #include "raw/rebuild.h"
@@ -58,7 +59,7 @@ idle_check(struct loop_timer *t)
 	    !p->updates && !p->gate && !p->kick.queued &&
 	    !p->ckpt_task.queued && !p->flush_task.queued &&
 	    !p->super_task.queued && !p->changes && rebuild_idle(p) &&
-	    discard_idle(p) &&
+	    discard_idle(p) && move_idle(p) &&
 	    !flight_any(p);
 	for (unsigned c = 0; c < p->n; c++)
 		if (!flight_none(p, c) && loop_now(p->loop) < w->until_ns)
@@ -131,6 +132,7 @@ pool_free_memory(struct pool *p)
 	flight_fini(p);
 	rebuild_free(p);
 	discard_fini(p);
+	move_fini(p);
 	strbuf_fini(&p->open.items);
 	strbuf_fini(&p->flying.items);
 	buf_unref(p->record);
@@ -348,6 +350,8 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 			rc = begin_epoch(p, op->force_degraded, e);
 		if (rc == 0)
 			rc = begin_rebuild(p, resume, e);
+		if (rc == 0 && move_init(p) < 0)
+			rc = err_errno(e, -ENOMEM, "open store");
 		if (rc == 0 && discard_init(p, op->discard) < 0)
 			rc = err_errno(e, -ENOMEM, "open store");
 		if (rc < 0)
@@ -368,6 +372,7 @@ fail:
 		p->read_only = true;
 		rebuild_halt(p);
 		discard_stop(p);
+		move_stop(p);
 		wait_idle(p);
 		for (unsigned c = 0; c < p->n; c++)
 			flight_orphan(p, c);
@@ -397,6 +402,7 @@ pool_abandon(struct pool *p)
 	p->read_only = true;
 	rebuild_halt(p);
 	discard_stop(p);
+	move_stop(p);
 	wait_idle(p);
 	for (unsigned c = 0; c < p->n; c++) {
 		if (!flight_none(p, c))
@@ -412,13 +418,14 @@ pool_abandon(struct pool *p)
 int
 pool_close(struct pool *p, struct err *e)
 {
-	int rc = 0;
+	int rc;
 
 	/* A checkpoint, or a change, has a SYNC of its own. */
-	must(p->requests == 0 || p->ckpt || p->changes);
+	must(p->requests == 0 || p->ckpt || p->changes || !move_idle(p));
 	rebuild_pause(p);
 	discard_stop(p);
-	if (!p->read_only)
+	rc = move_end(p);
+	if (!p->read_only && rc == 0)
 		rc = ckpt_and_wait(p, e);
 	if (!p->read_only && rc == 0)
 		rc = mark_clean(p, e);

@@ -16,6 +16,8 @@ libpail_la_SOURCES += \
 	src/raw/logread.c src/raw/logread.h \
 	src/raw/look.c src/raw/look.h \
 	src/raw/make.c src/raw/make.h \
+	src/raw/move.c \
+	src/raw/move.h \
 	src/raw/member.c src/raw/member.h \
 	src/raw/object.c \
 	src/raw/open.c src/raw/open.h \

@@ -416,7 +416,7 @@ member_not_rewritten(struct pool *p, unsigned column, uint64_t off, int rc)
 	}
 	m->write_errors++;
 	member_event(p, (int)column, MEMBER_WARN,
-	    "cannot be rewritten at %llu: %s; what is there stays damaged, "
+	    "cannot be rewritten at %llu: %s; what is there is moved elsewhere, "
 	    "replace the member soon",
 	    (unsigned long long)off, strerror(-rc));
 	count_rewrite(p, column,

@@ -22,7 +22,7 @@ struct pool;
 
 #define MEMBER_HOUR_ERRORS 50
 #define MEMBER_ROW_ERRORS 10
-#define MEMBER_BAD_REWRITES 5
+#define MEMBER_BAD_REWRITES 16
 #define MEMBER_SAID_ERRORS 5 /* of an hour's are logged */
 
 /* A write or flush failed: out.  what: "write", "flush". */

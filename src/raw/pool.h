@@ -37,6 +37,9 @@ struct pool_req {
 	struct pool_item *items; /* PUT, DELETE: one; BATCH: nitems */
 	unsigned nitems;
 	bool if_absent; /* PUT: -EEXIST if the key is there */
+	/* PUT: not 0: -ESTALE unless the key is there, put by this commit, and
+	 * nobody is writing it. */
+	uint64_t if_seq;
 	/* GET: of items[0].key; the range, which lies in the object (len 0:
 	 * all of it); the bytes go to dst, which has room for dst_cap. */
 	uint64_t off, len;

@@ -20,6 +20,7 @@
  *   quorum.c   which devices are members, and are they enough
  *   repair.c   members that leave, come back, are replaced
  *   rebuild.c  what such a member misses
+ *   move.c     objects leave bad sectors
  *   discard.c  free space goes back to the devices
  *   status.c   what it says about itself
  */
@@ -34,6 +35,7 @@ struct alloc;
 struct discard;
 struct ec;
 struct index;
+struct mover;
 struct pool_write;
 struct rebuild;
 
@@ -170,6 +172,9 @@ struct pool {
 	/* Extents of the root that the superblocks name. */
 	struct raw_ref *roots;
 	size_t nroots;
+
+	struct mover *mover; /* NULL: nothing was bad so far */
+	uint64_t moved, unmoved; /* objects on bad places */
 
 	unsigned scrubbing; /* scrubs under way */
 	unsigned requests; /* under way, of all kinds */

@@ -16,6 +16,7 @@
 #include "base/must.h"
 #include "raw/index.h"
 #include "raw/log.h"
+#include "raw/move.h"
 #include "raw/xio.h"
 
 struct pool_read {
@@ -85,6 +86,9 @@ extent_done(struct xio *x)
 		rd->rc = x->rc;
 		rd->req->err = x->err;
 	}
+	if (x->misplaced)
+		(void)move_object(
+		    rd->pool, rd->req->items[0].key, rd->obj.seq);
 	if (--rd->pending == 0)
 		read_end(rd);
 }

@@ -609,5 +609,12 @@ recover_space(struct pool *p, struct err *e)
 		rc = index_each(
 		    p->index, ext, RAW_MAX_EXTENTS, mark_object, &g);
 	free(ext);
-	return rc < 0 ? -EBADMSG : 0;
+	if (rc < 0)
+		return -EBADMSG;
+	/* Last: what has not left them yet is there. */
+	for (unsigned i = 0; i < p->super.nbad; i++)
+		if (alloc_set_bad(p->alloc, p->super.bad[i].addr,
+			p->super.bad[i].sectors) < 0)
+			return err_errno(e, -ENOMEM, "read the superblock");
+	return 0;
 }

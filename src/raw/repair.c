@@ -28,6 +28,7 @@
 #include "base/parse.h"
 #include "raw/ckpt.h"
 #include "raw/log.h"
+#include "raw/move.h"
 #include "raw/look.h"
 #include "raw/pool_int.h"
 #include "raw/quorum.h"
@@ -475,6 +476,7 @@ replace_now(struct pool_change *c)
 	}
 	memcpy(rm->uuid, uuid, 16);
 	rm->whole_seq = 0;
+	move_forget(p, c->column);
 	attach(c, p->top_epoch, true);
 }
 

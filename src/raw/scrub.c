@@ -21,6 +21,7 @@
 #include "base/must.h"
 #include "raw/alloc.h"
 #include "raw/index.h"
+#include "raw/move.h"
 #include "raw/pool_int.h"
 #include "raw/read.h"
 #include "raw/xio.h"
@@ -41,7 +42,7 @@ struct scrub {
 	bool pages_begun;
 	size_t next_root;
 	bool objects_done, stopped;
-	uint64_t total, repaired_before;
+	uint64_t total, repaired_before, moved_before, unmoved_before;
 	char lost[RAW_KEY_MAX + 1]; /* the last that was */
 	unsigned pending;
 	struct loop_task step;
@@ -54,6 +55,7 @@ struct probe {
 	struct scrub *scrub;
 	struct raw_extent ext;
 	struct pin pin;
+	uint64_t seq; /* of the object; 0: the index */
 	char key[RAW_KEY_MAX + 1];
 };
 
@@ -74,6 +76,8 @@ end(struct scrub *s)
 	struct scrub_result r = s->result;
 
 	r.repaired = repaired(s->pool) - s->repaired_before;
+	r.moved = s->pool->moved - s->moved_before;
+	r.unmended += s->pool->unmoved - s->unmoved_before;
 	s->pool->scrubbing--;
 	loop_timer_cancel(&s->timer);
 	loop_cancel(s->pool->loop, &s->step);
@@ -94,6 +98,10 @@ probed(struct xio *x)
 		s->ops.lost(s->ops.arg, pb->key, &x->err);
 		strcpy(s->lost, pb->key);
 	}
+	if (x->misplaced &&
+	    (pb->seq ? move_object(s->pool, pb->key, pb->seq)
+		     : move_index(s->pool)))
+		x->unmended &= ~x->misplaced;
 	s->result.unmended += (unsigned)__builtin_popcount(x->unmended);
 	s->result.bytes += (uint64_t)x->geom.total * RAW_SECTOR;
 	s->ops.progress(s->ops.arg, s->result.bytes, s->total);
@@ -104,7 +112,8 @@ probed(struct xio *x)
 }
 
 static int
-begin(struct scrub *s, const struct raw_extent *ext, const char *key)
+begin(struct scrub *s, const struct raw_extent *ext, const char *key,
+    uint64_t seq)
 {
 	struct probe *pb = calloc(1, sizeof(*pb));
 	int rc;
@@ -113,6 +122,7 @@ begin(struct scrub *s, const struct raw_extent *ext, const char *key)
 		return -ENOMEM;
 	pb->scrub = s;
 	pb->ext = *ext;
+	pb->seq = seq;
 	strcpy(pb->key, key);
 	pb->xio.done = probed;
 	pb->xio.arg = pb;
@@ -161,7 +171,7 @@ begin_page(struct scrub *s)
 	int rc;
 
 	if (s->next_root < p->nroots) {
-		rc = begin(s, &p->roots[s->next_root].ext, "(the index)");
+		rc = begin(s, &p->roots[s->next_root].ext, "(the index)", 0);
 		s->next_root += rc == 0;
 		return rc < 0 ? rc : 1;
 	}
@@ -173,7 +183,7 @@ begin_page(struct scrub *s)
 	}
 	if (!ext)
 		return 0;
-	rc = begin(s, ext, "(the index)");
+	rc = begin(s, ext, "(the index)", 0);
 	if (rc < 0)
 		return rc;
 	strcpy(s->page_key, index_page_first_key(pg));
@@ -191,7 +201,7 @@ one_more(struct scrub *s)
 	if (!s->objects_done) {
 		rc = next_object_extent(s, &ext);
 		s->objects_done = rc <= 0;
-		if (rc > 0 && begin(s, &ext, s->walk.key) < 0) {
+		if (rc > 0 && begin(s, &ext, s->walk.key, s->obj.seq) < 0) {
 			s->next_ext--;
 			return -EAGAIN;
 		}
@@ -217,6 +227,8 @@ step(struct loop_task *t)
 	/* One that ends goes on. */
 	if (s->pending > 0)
 		return;
+	if (rc == 0 && !s->stopped && !move_idle(s->pool))
+		rc = -EAGAIN;
 	if (rc != -EAGAIN || s->stopped)
 		end(s);
 	else if (loop_timer_set(l, &s->timer, loop_now(l) + WAIT_NS) < 0)
@@ -254,6 +266,8 @@ scrub_start(struct pool *p, const struct scrub_ops *ops)
 	s->ops = *ops;
 	s->total = (alloc_total(p->alloc) - alloc_nfree(p->alloc)) * RAW_SECTOR;
 	s->repaired_before = repaired(p);
+	s->moved_before = p->moved;
+	s->unmoved_before = p->unmoved;
 	index_walk_init(&s->walk, p->index, NULL);
 	s->step.run = step;
 	s->timer.fire = waited;

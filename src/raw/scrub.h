@@ -16,7 +16,8 @@ struct scrub;
 struct scrub_result {
 	uint64_t objects, bytes; /* raw */
 	uint64_t repaired;	 /* fragments */
-	uint64_t unmended;	 /* ... that could not be rewritten */
+	uint64_t moved;		 /* objects, away from bad places */
+	uint64_t unmended;	 /* fragments that stay damaged */
 	uint64_t lost;		 /* objects */
 };
 

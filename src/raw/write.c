@@ -249,6 +249,17 @@ check_absent(struct pool *p, const char *key)
 	return 0;
 }
 
+static int
+check_same(struct pool *p, const char *key, uint64_t seq)
+{
+	struct raw_object o;
+
+	if (index_get(p->index, key, &o, NULL, 0) == -ENOENT || o.seq != seq ||
+	    under_way(&p->open, key) || under_way(&p->flying, key))
+		return -ESTALE;
+	return 0;
+}
+
 /* What was freed first is only not durable yet; else a read of it is under way,
  * and its end says so (pin_fini). */
 static bool
@@ -269,6 +280,8 @@ admit(struct pool *p, struct pool_write *w)
 		return -EROFS;
 	if (w->req->op == POOL_PUT && w->req->if_absent)
 		rc = check_absent(p, w->req->items[0].key);
+	if (w->req->if_seq)
+		rc = check_same(p, w->req->items[0].key, w->req->if_seq);
 	if (rc < 0)
 		return rc;
 	if (!log_has_room(p, w))

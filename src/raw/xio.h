@@ -58,6 +58,7 @@ struct xio {
 	struct err err;
 	uint32_t rewritten; /* bits of columns */
 	uint32_t unmended;  /* ... that were to be, in vain or not for sure */
+	uint32_t misplaced; /* ... of these, that lie on a bad place */
 
 	/* private */
 	enum xio_mode mode;

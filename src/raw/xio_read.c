@@ -29,10 +29,12 @@
 
 #include "base/buf.h"
 #include "base/must.h"
+#include "raw/alloc.h"
 #include "raw/crc.h"
 #include "raw/ec.h"
 #include "raw/flight.h"
 #include "raw/member.h"
+#include "raw/move.h"
 #include "raw/pool_int.h"
 #include "raw/xio.h"
 
@@ -104,6 +106,19 @@ read_failed(struct xio *x)
 
 /* --- rewriting ----------------------------------------------------------------- */
 
+/* A column that cannot be where it is; its member goes on without it. */
+static void
+bad_place(struct xio *x, unsigned c)
+{
+	struct pool *p = x->pool;
+
+	if (x->mode == XIO_REBUILD || !pool_dev(p, xio_member(x, c)))
+		return;
+	x->misplaced |= 1u << c;
+	move_bad_place(
+	    p, x->ext->addr + c, geom_column_sectors(&x->geom, c));
+}
+
 static void
 read_back_done(struct rdev_req *r)
 {
@@ -120,6 +135,8 @@ read_back_done(struct rdev_req *r)
 		member_unreadable(x->pool, xio_member(x, c), r->off, r->rc);
 	else if (r->rc == 0 && (x->unmended & (1u << c)))
 		member_lies(x->pool, xio_member(x, c), r->off);
+	if (x->unmended & (1u << c) && r->rc != FLIGHT_LATE)
+		bad_place(x, c);
 	if (--x->pending == 0)
 		xio_finish(x, 0);
 }
@@ -151,6 +168,8 @@ rewrite_done(struct rdev_req *r)
 		x->unmended |= 1u << c;
 		member_not_rewritten(
 		    x->pool, xio_member(x, c), r->off, r->rc);
+		if (!member_no_space(r->rc))
+			bad_place(x, c);
 	} else {
 		x->pool->unflushed++; /* the next SYNC is for it, too */
 	}
@@ -167,6 +186,13 @@ repair(struct xio *x, uint32_t damaged)
 	for (unsigned c = 0; c < x->geom.w && !p->read_only; c++) {
 		if (!(damaged & (1u << c)) || !pool_dev(p, xio_member(x, c)))
 			continue;
+		/* That was tried. */
+		if (x->mode != XIO_REBUILD &&
+		    alloc_is_bad(p->alloc, x->ext->addr + c)) {
+			x->unmended |= 1u << c;
+			x->misplaced |= 1u << c;
+			continue;
+		}
 		x->rewritten |= 1u << c;
 		xio_submit(x, c, RDEV_WRITE, x->scratch, rewrite_done);
 	}
@@ -249,8 +275,10 @@ verify(struct xio *x, unsigned c)
 {
 	struct xio_column *col = &x->col[c];
 	unsigned mb = xio_member(x, c);
-	/* What a member had that is rebuilt was not promised. */
-	bool promised = pool_readable(x->pool, mb);
+	/* What a member had that is rebuilt was not promised; what lies on a
+	 * bad place was counted when that was found. */
+	bool promised = pool_readable(x->pool, mb) &&
+	    !alloc_is_bad(x->pool->alloc, x->ext->addr + c);
 
 	if (col->req.rc == 0 &&
 	    crc32c(0, col->mem, xio_column_bytes(x, c)) == x->ext->crc[c]) {

@@ -666,7 +666,7 @@ lab_check_space(struct lab *lab, const struct lab_object *model)
 	for (size_t i = 0; i < index_npages(p->index); i++)
 		used += space(lab,
 		    index_page_ref(index_page(p->index, i))->ext.bytes);
-	used += p->freed_sectors;
+	used += p->freed_sectors + alloc_nbad(p->alloc);
 	if (used + alloc_nfree(p->alloc) != alloc_total(p->alloc))
 		lab_fail("%llu sectors are in use by count, %llu are taken",
 		    (unsigned long long)used,

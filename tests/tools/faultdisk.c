@@ -19,6 +19,8 @@
  *	tear [N]                           ... of them half is written, and the
  *	                                   write fails with EIO
  *	lie                                flushes do nothing, and say they did
+ *	bad FROM TO                        reads and writes of these bytes fail
+ *	                                   with EIO
  *	dead                               everything fails with EIO, for ever
  *	full                               writes fail with ENOSPC
  *	clear                              no fault any more, but `dead`
@@ -78,6 +80,7 @@ static struct {
 	/* Faults. */
 	int error[NKINDS];
 	uint64_t errors_left[NKINDS], lose, tear;
+	uint64_t bad_from, bad_to;
 	unsigned delay_ms;
 	bool hang[NKINDS], lie, dead, full, cut;
 } d = {.mutex = PTHREAD_MUTEX_INITIALIZER,
@@ -233,7 +236,7 @@ replay(const char *image)
 
 /* Before a request, with the mutex held: what goes wrong with it? */
 static int
-fault(enum kind k)
+fault(enum kind k, uint64_t off, size_t n)
 {
 	unsigned delay = d.delay_ms;
 
@@ -254,6 +257,8 @@ fault(enum kind k)
 		d.errors_left[k]--;
 		return -d.error[k];
 	}
+	if (n > 0 && off < d.bad_to && off + n > d.bad_from)
+		return -EIO;
 	return k == WRITE && d.full ? -ENOSPC : 0;
 }
 
@@ -272,7 +277,7 @@ do_read(const char *path, char *buf, size_t n, off_t off,
 
 	pthread_mutex_lock(&d.mutex);
 	if (is_disk(path)) {
-		rc = fault(READ);
+		rc = fault(READ, (uint64_t)off, n);
 		if (rc == 0) {
 			ssize_t got = pread(d.seen, buf, n, off);
 
@@ -298,7 +303,7 @@ do_read(const char *path, char *buf, size_t n, off_t off,
 static int
 disk_write(const char *buf, size_t n, uint64_t off)
 {
-	int rc = fault(WRITE);
+	int rc = fault(WRITE, off, n);
 
 	d.done[WRITE]++;
 	if (rc < 0)
@@ -335,7 +340,7 @@ do_fsync(const char *path, int datasync, struct fuse_file_info *fi)
 	if (!is_disk(path))
 		return 0;
 	pthread_mutex_lock(&d.mutex);
-	rc = fault(FLUSH);
+	rc = fault(FLUSH, 0, 0);
 	d.done[FLUSH]++;
 	if (rc == 0 && !d.lie) {
 		settle(d.kept, &d.first, KEEP_ALL, 0);
@@ -408,12 +413,15 @@ order(char *line)
 		d.lie = true;
 	} else if (strcmp(word, "dead") == 0) {
 		d.dead = true;
+	} else if (strcmp(word, "bad") == 0 && b) {
+		d.bad_from = number(a, 0);
+		d.bad_to = number(b, 0);
 	} else if (strcmp(word, "full") == 0) {
 		d.full = true;
 	} else if (strcmp(word, "clear") == 0) {
 		memset(d.error, 0, sizeof(d.error));
 		memset(d.hang, 0, sizeof(d.hang));
-		d.lose = d.tear = 0;
+		d.lose = d.tear = d.bad_to = 0;
 		d.delay_ms = 0;
 		d.lie = d.full = false;
 	} else if (strcmp(word, "cut") == 0) {

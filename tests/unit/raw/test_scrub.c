@@ -5,6 +5,7 @@
  * in test_damage.c.
  */
 #include <setjmp.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 
 #include "base/must.h"
 #include "memberlab.h"
+#include "raw/alloc.h"
 #include "raw/ckpt.h"
 #include "raw/geom.h"
 #include "raw/index.h"
@@ -186,28 +188,36 @@ test_scrub_and_pages_that_go(void **state)
 
 /* --- sectors that cannot be written ------------------------------------------------ */
 
-/* Damage the fragment in column i of the only extent of a key, whose place
- * cannot be written any more.  Its member. */
+/* Damage the fragment in column i of an extent, whose place cannot be written
+ * any more.  Its member. */
 static unsigned
-ruin(struct lab *lab, unsigned key, unsigned i)
+ruin_extent(struct lab *lab, const struct raw_extent *ext, unsigned i)
 {
 	struct pool *p = lab->pool;
-	struct raw_extent ext;
-	struct raw_object o;
 	struct geom g;
 	uint64_t off;
 	unsigned c;
 
-	lab_check(index_get(p->index, lab_key(key), &o, &ext, 1) == 0);
-	geom_init(&g, p->k, p->m, ext.bytes);
-	c = geom_member(&g, ext.addr, i);
+	geom_init(&g, p->k, p->m, ext->bytes);
+	c = geom_member(&g, ext->addr, i);
 	off = (RAW_LOG_START + p->super.log_sectors +
-		  geom_member_sector(&g, ext.addr, i)) *
+		  geom_member_sector(&g, ext->addr, i)) *
 	    RAW_SECTOR;
 	simdisk_poke(lab->disk[c], off, "junk", 4);
 	simdisk_faults(lab->disk[c])->unwritable_from = off;
 	simdisk_faults(lab->disk[c])->unwritable_to = off + RAW_SECTOR;
 	return c;
+}
+
+/* ... of the only extent of a key. */
+static unsigned
+ruin(struct lab *lab, unsigned key, unsigned i)
+{
+	struct raw_extent ext;
+	struct raw_object o;
+
+	lab_check(index_get(lab->pool->index, lab_key(key), &o, &ext, 1) == 0);
+	return ruin_extent(lab, &ext, i);
 }
 
 static uint64_t
@@ -219,14 +229,26 @@ write_errors(struct lab *lab, unsigned c)
 	return st.member[c].write_errors;
 }
 
-/* What is damaged there is read from the others and said; the member stays, also
- * where it is the last that can be spared; but not for ever. */
+/* Put objects from `from` on until there is no space; how many. */
+static unsigned
+fill_up(struct lab *lab, struct lab_object *o, unsigned from)
+{
+	unsigned n = 0;
+	int rc = 0;
+
+	for (; rc == 0; n += rc == 0)
+		rc = lab_put(lab, from + n, o);
+	lab_check(rc == -ENOSPC);
+	return n;
+}
+
+/* What is damaged there is read from the others; the object moves, and its place
+ * is never used again, whatever is written; nor by the next opening. */
 static void
 test_unwritable(void **state)
 {
 	struct lab_params lp = {.k = 4, .m = 2, .seed = 15};
-	struct lab_object o = {1, 100000, 0}, other = {2, 50000, 0};
-	struct scrub_result r;
+	struct lab_object o = {1, 100000, 2}, fill = {3, 4096, 0};
 	struct lab lab;
 	unsigned c;
 
@@ -238,45 +260,186 @@ test_unwritable(void **state)
 	lab_check(ml_offline(&lab, (c + 1) % lab.n, false, NULL) == 0);
 	lab_check(lab_compare(&lab, 1, &o) == 0);
 	lab_check(lab_log_find("cannot be rewritten at") != NULL);
+	lab_idle(&lab, 1000000000);
+	lab_check(lab_log_find("was moved away") != NULL);
 	lab_check(ml_state(&lab, c) == RAW_MEMBER_ONLINE);
 	lab_check(write_errors(&lab, c) == 1);
-	lab_check(lab_put(&lab, 2, &other) == 0 && lab_sync(&lab) == 0);
-	r = lab_scrub(&lab);
-	lab_check(r.unmended == 1 && r.repaired == 0 && r.lost == 0);
-	/* Others may take its part again: now it is one too many. */
-	lab_check(ml_online(&lab, lab.disk[(c + 1) % lab.n], false, NULL) == 0);
-	lab_check(ml_rebuilt(&lab) == 0);
-	for (unsigned i = 0; i < MEMBER_BAD_REWRITES; i++)
-		lab_check(lab_compare(&lab, 1, &o) == 0);
-	lab_check(lab_log_find("in several places") != NULL);
-	lab_check(ml_state(&lab, c) == RAW_MEMBER_FAULTED);
+	lab_check(lab_scrub(&lab).unmended == 0);
 	lab_check(lab_compare(&lab, 1, &o) == 0);
-	lab_check(lab_compare(&lab, 2, &other) == 0);
+	for (unsigned round = 0; round < 2; round++) {
+		lab_check(lab.pool->super.nbad == 1);
+		lab_check(fill_up(&lab, &fill, LAB_NKEYS) > 1000);
+		lab_check(ml_state(&lab, c) == RAW_MEMBER_ONLINE);
+		for (unsigned i = 0; lab_delete(&lab, LAB_NKEYS + i) == 0 &&
+		     i < LAB_MANY - 1; i++)
+			continue;
+		lab_must_close(&lab);
+		lab_must_open(&lab);
+	}
+	lab_check(lab_compare(&lab, 1, &o) == 0);
 	lab_must_close(&lab);
 	lab_fini(&lab);
 }
 
-/* A new version of the object lies elsewhere: then nothing is damaged. */
+/* The scrub moves what it finds; power goes right behind it, before anything was
+ * flushed: the place is known to be bad all the same. */
 static void
-test_unwritable_overwritten(void **state)
+test_moved_by_scrub(void **state)
 {
 	struct lab_params lp = {.k = 2, .m = 1, .seed = 16};
-	struct lab_object o = {1, 100000, 0}, newer = {2, 100000, 0};
+	struct lab_object model[LAB_NKEYS] = {{0}};
 	struct scrub_result r;
 	struct lab lab;
 	unsigned c;
 
-	lab_reproduce("tests/unit/raw/test_scrub (unwritable, overwritten)");
+	lab_reproduce("tests/unit/raw/test_scrub (moved by scrub)");
+	model[1] = (struct lab_object){1, 100000, 0};
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	lab_check(lab_put(&lab, 1, &model[1]) == 0 && lab_sync(&lab) == 0);
+	c = ruin(&lab, 1, 0);
+	r = lab_scrub(&lab);
+	lab_check(r.moved == 1 && r.unmended == 0 && r.lost == 0);
+	lab_check_space(&lab, model);
+	lab_kill(&lab);
+	for (unsigned i = 0; i < lab.n; i++)
+		simdisk_settle(lab.disk[i], SIM_KEEP_NONE);
+	lab_must_open(&lab);
+	lab_check(lab.pool->super.nbad == 1);
+	lab_compare_all(&lab, model, "cut");
+	r = lab_scrub(&lab);
+	lab_check(r.unmended == 0 && r.lost == 0);
+	lab_check(ml_state(&lab, c) == RAW_MEMBER_ONLINE);
+	lab_check_space(&lab, model);
+	/* Another device has no bad places. */
+	lab_check(ml_offline(&lab, c, false, NULL) == 0);
+	simdisk_faults(lab.disk[c])->unwritable_to = 0;
+	lab_check(ml_replace(&lab, c, lab.disk[c], true, NULL) == 0);
+	lab_check(ml_rebuilt(&lab) == 0);
+	lab_check(lab.pool->super.nbad == 0);
+	lab_must_close(&lab);
+	lab_must_open(&lab);
+	lab_check(alloc_nbad(lab.pool->alloc) == 0);
+	lab_check_space(&lab, model);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
+/* Full: it stays where it is, is counted, and reading it puts nobody out; with
+ * room again it is moved.  What is written to it meanwhile is not undone. */
+static void
+test_moved_later(void **state)
+{
+	struct lab_params lp = {.k = 2, .m = 1, .seed = 18};
+	struct lab_object o = {1, 100000, 0}, newer = {2, 100000, 0};
+	struct lab_object fill = {3, 60000, 0}, small = {4, 4096, 0};
+	struct scrub_result r;
+	struct lab_op *op;
+	struct lab lab;
+	unsigned c, n;
+
+	lab_reproduce("tests/unit/raw/test_scrub (moved later)");
 	lab_init(&lab, &lp);
 	lab_must_open(&lab);
 	lab_check(lab_put(&lab, 1, &o) == 0 && lab_sync(&lab) == 0);
-	c = ruin(&lab, 1, 0);
+	n = fill_up(&lab, &fill, LAB_NKEYS);
+	fill_up(&lab, &small, LAB_NKEYS + n);
+	lab_check(lab_sync(&lab) == 0);
+	c = ruin(&lab, 1, 1);
 	lab_check(lab_scrub(&lab).unmended == 1);
-	lab_check(lab_put(&lab, 1, &newer) == 0);
-	r = lab_scrub(&lab);
-	lab_check(r.unmended == 0 && r.repaired == 0 && r.lost == 0);
+	lab_check(lab_log_find("cannot be moved") != NULL);
+	for (unsigned i = 0; i < 2 * MEMBER_BAD_REWRITES; i++) {
+		lab_check(lab_compare(&lab, 1, &o) == 0);
+		lab_idle(&lab, 100000000);
+	}
 	lab_check(ml_state(&lab, c) == RAW_MEMBER_ONLINE);
+	for (unsigned i = 0; i < n; i++)
+		lab_check(lab_delete(&lab, LAB_NKEYS + i) == 0);
+	lab_check(lab_sync(&lab) == 0);
+	/* Begun; then somebody writes it. */
+	lab_check(lab_compare(&lab, 1, &o) == 0);
+	op = lab_begin(&lab, POOL_PUT, (unsigned[]){1}, &newer, 1);
+	lab_check(lab_wait(op) == 0);
+	lab_op_free(op);
+	lab_idle(&lab, 1000000000);
 	lab_check(lab_compare(&lab, 1, &newer) == 0);
+	r = lab_scrub(&lab);
+	lab_check(r.unmended == 0 && r.moved == 0);
+	c = ruin(&lab, 1, 1);
+	r = lab_scrub(&lab);
+	lab_check(r.unmended == 0 && r.moved == 1);
+	lab_check(lab_compare(&lab, 1, &newer) == 0);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
+/* A page of the index is written elsewhere by a checkpoint. */
+static void
+test_index_moved(void **state)
+{
+	struct lab_params lp = {.k = 2, .m = 1, .seed = 19};
+	struct lab_object model[LAB_NKEYS] = {{0}};
+	struct scrub_result r;
+	struct raw_ref ref;
+	struct lab lab;
+	unsigned c;
+
+	lab_reproduce("tests/unit/raw/test_scrub (index moved)");
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	for (unsigned i = 0; i < 20; i++) {
+		model[i] = (struct lab_object){i + 1, 5000, 0};
+		lab_check(lab_put(&lab, i, &model[i]) == 0);
+	}
+	lab_check(lab_checkpoint(&lab) == 0);
+	ref = *index_page_ref(index_page(lab.pool->index, 0));
+	c = ruin_extent(&lab, &ref.ext, 0);
+	r = lab_scrub(&lab);
+	lab_check(r.unmended == 0 && r.lost == 0);
+	lab_check(lab_checkpoint(&lab) == 0);
+	lab_check(index_page_ref(index_page(lab.pool->index, 0))->ext.addr !=
+	    ref.ext.addr);
+	lab_check(lab_checkpoint(&lab) == 0);
+	lab_check(lab_scrub(&lab).unmended == 0);
+	lab_check(ml_state(&lab, c) == RAW_MEMBER_ONLINE);
+	lab_check_space(&lab, model);
+	lab_must_close(&lab);
+	lab_fini(&lab);
+}
+
+/* But a member that has too many bad places goes. */
+static void
+test_many_unwritable(void **state)
+{
+	struct lab_params lp = {.k = 1, .m = 1, .seed = 20};
+	struct lab_object o = {1, 4096, 0};
+	struct lab lab;
+	unsigned i;
+
+	lab_reproduce("tests/unit/raw/test_scrub (many unwritable)");
+	lab_init(&lab, &lp);
+	lab_must_open(&lab);
+	for (i = 0; i < 2 * MEMBER_BAD_REWRITES; i++)
+		lab_check(lab_put(&lab, i, &o) == 0);
+	lab_check(lab_sync(&lab) == 0);
+	for (i = 0; ml_state(&lab, 0) == RAW_MEMBER_ONLINE &&
+	     i < 2 * MEMBER_BAD_REWRITES; i++) {
+		struct raw_extent ext;
+		struct raw_object ob;
+		struct geom g;
+
+		lab_check(index_get(lab.pool->index, lab_key(i), &ob, &ext,
+			      1) == 0);
+		geom_init(&g, 1, 1, ext.bytes);
+		ruin_extent(
+		    &lab, &ext, geom_member(&g, ext.addr, 0) == 0 ? 0 : 1);
+		lab_scrub(&lab);
+	}
+	lab_check(i == MEMBER_BAD_REWRITES);
+	lab_check(lab_log_find("in several places") != NULL);
+	lab_check(ml_state(&lab, 0) == RAW_MEMBER_FAULTED);
+	for (i = 0; i < 2 * MEMBER_BAD_REWRITES; i++)
+		lab_check(lab_compare(&lab, i, &o) == 0);
 	lab_must_close(&lab);
 	lab_fini(&lab);
 }
@@ -315,7 +478,10 @@ main(void)
 	    cmocka_unit_test(test_stopped),
 	    cmocka_unit_test(test_scrub_and_pages_that_go),
 	    cmocka_unit_test(test_unwritable),
-	    cmocka_unit_test(test_unwritable_overwritten),
+	    cmocka_unit_test(test_moved_by_scrub),
+	    cmocka_unit_test(test_moved_later),
+	    cmocka_unit_test(test_index_moved),
+	    cmocka_unit_test(test_many_unwritable),
 	    cmocka_unit_test(test_unwritable_in_rebuild),
 	};
 
