@@ -28,7 +28,7 @@ struct pool_read {
 	uint8_t *tail; /* metadata is read here */
 	unsigned pending;
 	int rc;
-	struct xio *xio;
+	struct xio *xio; /* xio_array */
 	unsigned nxio;
 };
 
@@ -128,7 +128,7 @@ read_extent(struct pool_read *rd, struct raw_extent *ext, uint64_t at,
 {
 	uint64_t a = from > at ? from : at;
 	uint64_t b = to < at + ext->bytes ? to : at + ext->bytes;
-	struct xio *x = &rd->xio[rd->nxio];
+	struct xio *x = xio_nth(rd->pool, rd->xio, rd->nxio);
 	int rc;
 
 	if (a >= b)
@@ -153,10 +153,8 @@ read_extents(struct pool_read *rd)
 	bool tail = o->meta_code == RAW_META_TAIL;
 	int rc = 0;
 
-	/* Twice: an extent may hold both data and metadata.  Not zeroed: each
-	 * is as it is needed, and they are large. */
-	rd->xio = malloc(
-	    ((tail ? 2u : 1u) * o->nextents + 1) * sizeof(*rd->xio));
+	/* Twice: an extent may hold both data and metadata. */
+	rd->xio = xio_array(rd->pool, (tail ? 2u : 1u) * o->nextents + 1u);
 	if (tail)
 		rd->tail = malloc(o->meta_len);
 	if (!rd->xio || (tail && !rd->tail))

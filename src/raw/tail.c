@@ -138,10 +138,12 @@ outcome(const struct check *k, bool *whole)
 
 	*whole = true;
 	for (unsigned i = 0; i < k->begun && rc == 0; i++) {
-		rc = k->xio[i].rc;
-		if (rc == -EIO && !may_be_there(&k->xio[i]))
+		const struct xio *x = xio_nth(k->p, k->xio, i);
+
+		rc = x->rc;
+		if (rc == -EIO && !may_be_there(x))
 			rc = -EBADMSG;
-		*whole = *whole && rc == 0 && is_whole(&k->xio[i]);
+		*whole = *whole && rc == 0 && is_whole(x);
 	}
 	return rc < 0 ? rc : k->rc;
 }
@@ -178,7 +180,7 @@ check_new(struct tail *t, const struct raw_item *it, uint64_t seq)
 	if (it && it->kind == RAW_ITEM_PUT)
 		k->nextents = it->object.nextents;
 	k->ext = calloc(k->nextents + 1, sizeof(*k->ext));
-	k->xio = calloc(k->nextents + 1, sizeof(*k->xio));
+	k->xio = xio_array(t->p, k->nextents + 1);
 	if ((it && !k->key) || !k->ext || !k->xio) {
 		check_free(k);
 		return NULL;
@@ -194,7 +196,7 @@ static void
 check_begin(struct check *k)
 {
 	for (unsigned i = 0; i < k->nextents && k->rc == 0; i++) {
-		struct xio *x = &k->xio[i];
+		struct xio *x = xio_nth(k->p, k->xio, i);
 
 		x->done = extent_read;
 		x->arg = k;

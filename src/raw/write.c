@@ -144,7 +144,7 @@ prepare_item(
 	if (rc == 0 && w->obj.nextents > 0)
 		rc = make_payload(w, it);
 	if (rc == 0 && w->obj.nextents > 0) {
-		w->xio = calloc(w->obj.nextents, sizeof(*w->xio));
+		w->xio = xio_array(p, w->obj.nextents);
 		rc = w->xio ? 0 : -ENOMEM;
 	}
 	return rc;
@@ -200,10 +200,11 @@ send_data(struct pool *p, struct pool_write *w)
 
 		for (unsigned n = 0; n < it->obj.nextents; n++) {
 			struct raw_extent *x = &it->obj.ext[n];
+			struct xio *xio = xio_nth(p, it->xio, n);
 
-			it->xio[n].done = data_done;
-			it->xio[n].arg = w;
-			if (xio_write(&it->xio[n], p, x, payload, it->copy) < 0)
+			xio->done = data_done;
+			xio->arg = w;
+			if (xio_write(xio, p, x, payload, it->copy) < 0)
 				return -ENOMEM;
 			w->data_pending++;
 			w->bytes += (uint64_t)geom_space(p->k, p->m, x->bytes) *

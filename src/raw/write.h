@@ -17,7 +17,7 @@ struct pool_req;
 struct write_item {
 	struct raw_object obj;	/* PUT; ext allocated with the write */
 	struct buf *copy;	/* payload that had to be put together */
-	struct xio *xio;	/* one for each extent */
+	struct xio *xio;	/* xio_array: one for each extent */
 };
 
 struct pool_write {

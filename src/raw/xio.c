@@ -33,6 +33,24 @@ xio_member(const struct xio *x, unsigned c)
 	return geom_member(&x->geom, x->ext->addr, c);
 }
 
+static size_t
+xio_size(const struct pool *p)
+{
+	return offsetof(struct xio, col) + p->n * sizeof(struct xio_column);
+}
+
+struct xio *
+xio_array(const struct pool *p, size_t n)
+{
+	return malloc(n * xio_size(p));
+}
+
+struct xio *
+xio_nth(const struct pool *p, struct xio *array, size_t i)
+{
+	return (struct xio *)((char *)array + i * xio_size(p));
+}
+
 void
 xio_setup(struct xio *x, struct pool *p, struct raw_extent *ext,
     enum xio_mode mode)
@@ -41,7 +59,7 @@ xio_setup(struct xio *x, struct pool *p, struct raw_extent *ext,
 	void *arg = x->arg;
 
 	/* There are many columns that no extent of this pool has. */
-	memset(x, 0, offsetof(struct xio, col) + p->n * sizeof(x->col[0]));
+	memset(x, 0, xio_size(p));
 	x->done = done;
 	x->arg = arg;
 	x->pool = p;

@@ -72,8 +72,16 @@ struct xio {
 	uint32_t off, len; /* of the payload, to dst */
 	uint8_t *dst;
 	struct loop_task task;
-	struct xio_column col[RAW_MAX_MEMBERS];
+	struct xio_column col[RAW_MAX_MEMBERS]; /* last: see xio_array */
 };
+
+/*
+ * Memory for n of them, not cleared, for free(); or NULL.  They have as many
+ * columns as the pool has members, which may be far fewer than there could be:
+ * so only xio_nth knows where the next one is.
+ */
+struct xio *xio_array(const struct pool *p, size_t n);
+struct xio *xio_nth(const struct pool *p, struct xio *array, size_t i);
 
 /*
  * Write payload of ext->bytes bytes to ext->addr; fills in ext's CRCs before it

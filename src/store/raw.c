@@ -12,7 +12,6 @@
 #include "store/raw.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,10 +120,13 @@ meta_read(const uint8_t *in, size_t n, struct meta **out)
 
 /* --- requests ------------------------------------------------------------------ */
 
+/* 16 hexadecimal digits. */
 static void
-set_tag(struct store_req *r, uint64_t seq)
+set_tag(char tag[STORE_TAG_MAX], uint64_t seq)
 {
-	snprintf(r->tag, sizeof(r->tag), "%016" PRIx64, seq);
+	for (unsigned i = 16; i-- > 0; seq >>= 4)
+		tag[i] = "0123456789abcdef"[seq & 15];
+	tag[16] = '\0';
 }
 
 static void
@@ -134,7 +136,7 @@ answer_get(struct raw_req *q)
 	int rc;
 
 	r->size = q->req.size;
-	set_tag(r, q->req.seq);
+	set_tag(r->tag, q->req.seq);
 	rc = meta_read(q->req.meta, q->req.meta_len, &r->got_meta);
 	if (rc < 0)
 		q->req.rc = err_set(
@@ -153,7 +155,7 @@ raw_done(struct pool_req *p)
 	if (p->rc == 0 && (r->op == STORE_GET || r->op == STORE_HEAD))
 		answer_get(q);
 	else if (p->rc == 0 && r->op == STORE_PUT)
-		set_tag(r, p->seq);
+		set_tag(r->tag, p->seq);
 	for (unsigned i = 0; r->op == STORE_BATCH && i < r->nitems; i++)
 		r->items[i].rc = p->rc;
 	rc = p->rc;
@@ -229,7 +231,7 @@ is_unchanged(struct raw_store *s, struct store_req *r)
 	if (r->op != STORE_GET || !r->unless_tag ||
 	    !pool_find(s->pool, r->key, &o))
 		return false;
-	set_tag(r, o.seq);
+	set_tag(r->tag, o.seq);
 	if (strcmp(r->tag, r->unless_tag) != 0)
 		return false;
 	r->size = o.size;
@@ -282,7 +284,7 @@ list_add(struct store_req *r, const char *key, const struct raw_object *o)
 	if (!e)
 		return -ENOMEM;
 	e->size = o->size;
-	snprintf(e->tag, sizeof(e->tag), "%016" PRIx64, o->seq);
+	set_tag(e->tag, o->seq);
 	return 0;
 }
 
