@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/must.h"
 #include "journal/journal.h"
+#include "lib/jnlwait.h"
 #include "lib/simdisk.h"
 #include "loop/loop.h"
 #include "raw/crc.h"
@@ -85,35 +86,6 @@ write_op(struct journal *j, uint64_t op)
 	journal_ref(j, op);
 }
 
-static void
-flushed(struct journal_wait *w, int rc)
-{
-	(void)w;
-	must(rc == 0);
-}
-
-struct pause {
-	struct loop_timer t;
-	bool over;
-};
-
-static void
-pause_over(struct loop_timer *t)
-{
-	container_of(t, struct pause, t)->over = true;
-}
-
-static void
-flush(struct journal *j)
-{
-	struct journal_wait w = {.done = flushed};
-	struct pause p = {.t.fire = pause_over};
-
-	journal_flush(j, &w);
-	must(loop_timer_set(loop, &p.t, loop_now(loop) + 1000000000) == 0);
-	must(loop_run_until(loop, &p.over) == 0);
-}
-
 static int
 ignore(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
@@ -167,7 +139,7 @@ make(struct image *im, bool encrypted)
 		for (unsigned b = 0; b < BATCHES; b++) {
 			for (unsigned k = 0; k < OPS; k++)
 				write_op(j, journal_next_op(j));
-			flush(j);
+			must(flush_now(j, loop) == 0);
 		}
 		must(journal_close(j, false, &e) == 0);
 	}
@@ -178,37 +150,13 @@ make(struct image *im, bool encrypted)
 
 /* --- what comes out of it ------------------------------------------------------------ */
 
-struct back {
-	struct journal_read r;
-	bool done;
-};
-
-static void
-back_done(struct journal_read *r)
-{
-	container_of(r, struct back, r)->done = true;
-}
-
-static int
-read_back(struct journal *j, uint64_t op, uint64_t off, uint64_t len,
-    uint8_t *to)
-{
-	struct journal_piece p = {
-	    .op = op, .off = off, .len = (uint32_t)len, .to = to};
-	struct back b = {.r = {.piece = &p, .n = 1, .done = back_done}};
-
-	journal_read(j, &b.r);
-	must(loop_run_until(loop, &b.done) == 0);
-	return b.r.rc;
-}
-
 static int
 apply(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
 {
 	static uint8_t p[JOURNAL_PIECE];
 	struct applied *a = arg;
-	int rc = data ? read_back(a->j, op, off, len, p) : 0;
+	int rc = data ? read_now(a->j, loop, op, off, len, p) : 0;
 
 	(void)e;
 	must(rc == 0 || rc == -EBADMSG);

@@ -94,6 +94,7 @@ tests_fuzz_fuzz_rawimage_LDADD = $(UNIT_LIBS)
 
 # A whole journal on a simulated disk.
 tests_fuzz_fuzz_journalimage_SOURCES = tests/fuzz/fuzz_journalimage.c \
+	tests/lib/jnlwait.c tests/lib/jnlwait.h \
 	tests/lib/simdisk.c tests/lib/simdisk.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_journalimage_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_fuzz_fuzz_journalimage_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/must.h"
 #include "journal/journal.h"
+#include "lib/jnlwait.h"
 #include "lib/simdisk.h"
 #include "loop/loop.h"
 #include "raw/rdev.h"
@@ -128,50 +129,10 @@ rig_use(struct rig *g)
 	journal_set_user(g->j, &u);
 }
 
-struct waiting {
-	struct journal_wait w;
-	bool done;
-	int rc;
-};
-
-static void
-wait_done(struct journal_wait *w, int rc)
-{
-	struct waiting *x = container_of(w, struct waiting, w);
-
-	x->rc = rc;
-	x->done = true;
-}
-
 static int
 flush(struct rig *g)
 {
-	struct waiting x = {.w.done = wait_done};
-
-	journal_flush(g->j, &x.w);
-	assert_false(x.done);
-	assert_int_equal(loop_run_until(g->loop, &x.done), 0);
-	return x.rc;
-}
-
-struct pause {
-	struct loop_timer t;
-	bool over;
-};
-
-static void
-pause_over(struct loop_timer *t)
-{
-	container_of(t, struct pause, t)->over = true;
-}
-
-static void
-let_time_pass(struct rig *g)
-{
-	struct pause p = {.t.fire = pause_over};
-
-	must(loop_timer_set(g->loop, &p.t, loop_now(g->loop) + 2000000000) == 0);
-	assert_int_equal(loop_run_until(g->loop, &p.over), 0);
+	return flush_now(g->j, g->loop);
 }
 
 static uint64_t
@@ -187,31 +148,6 @@ put(struct rig *g, uint64_t off, uint8_t byte, uint64_t len)
 	return op;
 }
 
-struct back {
-	struct journal_read r;
-	bool done;
-};
-
-static void
-back_done(struct journal_read *r)
-{
-	container_of(r, struct back, r)->done = true;
-}
-
-/* What operation op wrote there. */
-static int
-read_back(struct journal *j, struct loop *l, uint64_t op, uint64_t off,
-    uint64_t len, uint8_t *to)
-{
-	struct journal_piece p = {
-	    .op = op, .off = off, .len = (uint32_t)len, .to = to};
-	struct back b = {.r = {.piece = &p, .n = 1, .done = back_done}};
-
-	journal_read(j, &b.r);
-	must(loop_run_until(l, &b.done) == 0);
-	return b.r.rc;
-}
-
 static int
 take(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
@@ -222,7 +158,7 @@ take(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
 	g->ngot++;
 	if (off + len <= sizeof(g->got)) {
 		if (data)
-			return read_back(
+			return read_now(
 			    g->j, g->loop, op, off, len, g->got + off);
 		else
 			memset(g->got + off, 0, len);
@@ -492,7 +428,7 @@ test_damaged_data(void **state)
 		assert_int_equal(journal_found(g->j)->ops, 4);
 		rig_start(g);
 		for (unsigned k = 0; k < 4; k++) {
-			assert_int_equal(read_back(g->j, g->loop, k + 1,
+			assert_int_equal(read_now(g->j, g->loop, k + 1,
 					     k * 4096, 4096, got),
 			    k == i ? -EBADMSG : 0);
 			if (k != i)
@@ -566,7 +502,7 @@ static void
 test_group_commit(void **state)
 {
 	struct rig *g = rig_new(false);
-	struct waiting x[16];
+	struct flushing x[16];
 	struct journal_status st;
 
 	(void)state;
@@ -574,8 +510,7 @@ test_group_commit(void **state)
 	rig_start(g);
 	for (int i = 0; i < 16; i++) {
 		put(g, (uint64_t)i * 4096, 1, 4096);
-		x[i] = (struct waiting){.w.done = wait_done};
-		journal_flush(g->j, &x[i].w);
+		flush_begin(&x[i], g->j);
 	}
 	for (int i = 0; i < 16; i++) {
 		assert_int_equal(loop_run_until(g->loop, &x[i].done), 0);
@@ -617,7 +552,7 @@ test_room_comes_back(void **state)
 	assert_true(t > 0);
 	g->nroom = 0;
 	journal_trim(g->j, t);
-	let_time_pass(g);
+	wait_ns(g->loop, 2000000000);
 	assert_true(g->nroom > 0);
 	assert_true(journal_has_room(g->j, BLOCK));
 	rig_close(g, false);
@@ -647,7 +582,7 @@ test_durable_writes(void **state)
 	}
 	put(g, 0, 6, 4096);
 	assert_true(journal_written_op(g->j) < journal_next_op(g->j));
-	let_time_pass(g); /* it is written, and not flushed */
+	wait_ns(g->loop, 2000000000); /* it is written, and not flushed */
 	assert_int_equal(journal_written_op(g->j), journal_next_op(g->j));
 	put(g, 4096, 7, 4096);
 	ops = g->w.ops;
@@ -680,12 +615,12 @@ test_failure_is_for_good(void **state)
 	simdisk_faults(g->disk)->fail_flush = false;
 	/* The next flush would succeed: too late. */
 	assert_int_equal(flush(g), -EIO);
-	let_time_pass(g);
+	wait_ns(g->loop, 2000000000);
 	assert_true(g->nfailed > 0);
 	assert_int_equal(journal_void_state(g->j), -EINPROGRESS);
 	/* And the mark, as it passes now, is made. */
 	journal_void(g->j);
-	let_time_pass(g);
+	wait_ns(g->loop, 2000000000);
 	assert_int_equal(journal_void_state(g->j), 0);
 	journal_void(g->j);
 	assert_int_equal(journal_void_state(g->j), 0);
@@ -709,7 +644,7 @@ test_failed_it_is_marked_void(void **state)
 	journal_void(g->j);
 	/* The error passes before the mark is written. */
 	simdisk_faults(g->disk)->fail_writes = false;
-	let_time_pass(g);
+	wait_ns(g->loop, 2000000000);
 	assert_int_equal(journal_void_state(g->j), 0);
 	rig_close(g, false);
 	simdisk_settle(g->disk, SIM_KEEP_NONE);

@@ -32,6 +32,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "journal/journal.h"
+#include "lib/jnlwait.h"
 #include "lib/simdisk.h"
 #include "loop/loop.h"
 #include "raw/rdev.h"
@@ -189,31 +190,6 @@ do_upload(struct machine *ma, uint32_t b)
 
 /* --- recovery --------------------------------------------------------------------- */
 
-struct back {
-	struct journal_read r;
-	bool done;
-};
-
-static void
-back_done(struct journal_read *r)
-{
-	container_of(r, struct back, r)->done = true;
-}
-
-/* What operation op wrote there. */
-static int
-read_back(struct journal *j, struct loop *l, uint64_t op, uint64_t off,
-    uint64_t len, uint8_t *to)
-{
-	struct journal_piece p = {
-	    .op = op, .off = off, .len = (uint32_t)len, .to = to};
-	struct back b = {.r = {.piece = &p, .n = 1, .done = back_done}};
-
-	journal_read(j, &b.r);
-	must(loop_run_until(l, &b.done) == 0);
-	return b.r.rc;
-}
-
 static int
 apply(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
     struct err *e)
@@ -225,7 +201,7 @@ apply(void *arg, uint64_t op, uint64_t off, uint64_t len, bool data,
 
 	assert_true(to <= NSECTORS && from < to);
 	if (data)
-		rc = read_back(ma->j, ma->loop, op, off, len, bytes);
+		rc = read_now(ma->j, ma->loop, op, off, len, bytes);
 	if (rc < 0 && ma->w.cut)
 		return rc;
 	if (rc < 0)
@@ -361,28 +337,6 @@ power_on(struct machine *ma)
 	return true;
 }
 
-struct pause {
-	struct loop_timer t;
-	bool over;
-};
-
-static void
-pause_over(struct loop_timer *t)
-{
-	container_of(t, struct pause, t)->over = true;
-}
-
-static void
-let_time_pass(struct machine *ma)
-{
-	struct pause p = {.t.fire = pause_over};
-
-	must(loop_timer_set(ma->loop, &p.t,
-		 loop_now(ma->loop) + (int64_t)sim_random(&ma->w, 60000)) ==
-	    0);
-	must(loop_run_until(ma->loop, &p.over) == 0);
-}
-
 static void
 work(struct machine *ma)
 {
@@ -395,7 +349,8 @@ work(struct machine *ma)
 			do_upload(ma, (uint32_t)sim_random(&ma->w, NBLOCKS));
 			break;
 		case 2:
-			let_time_pass(ma);
+			wait_ns(ma->loop,
+			    (int64_t)sim_random(&ma->w, 60000));
 			break;
 		default:
 			do_op(ma);

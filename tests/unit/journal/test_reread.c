@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/must.h"
 #include "journal/journal.h"
+#include "lib/jnlwait.h"
 #include "lib/simdisk.h"
 #include "loop/loop.h"
 #include "raw/rdev.h"
@@ -120,28 +121,6 @@ byte_of(uint64_t op, uint64_t at)
 	return (uint8_t)(op * 37 + at + (at >> 9));
 }
 
-struct pause {
-	struct loop_timer t;
-	bool over;
-};
-
-static void
-pause_over(struct loop_timer *t)
-{
-	container_of(t, struct pause, t)->over = true;
-}
-
-/* What is in flight ends. */
-static void
-let_it_write(struct rig *g)
-{
-	struct pause p = {.t.fire = pause_over};
-
-	must(loop_timer_set(g->loop, &p.t, loop_now(g->loop) + 1000000000) ==
-	    0);
-	assert_int_equal(loop_run_until(g->loop, &p.over), 0);
-}
-
 static void
 put(struct rig *g, uint64_t off, uint32_t len)
 {
@@ -159,29 +138,10 @@ put(struct rig *g, uint64_t off, uint32_t len)
 	g->end = op + 1;
 }
 
-struct waiting {
-	struct journal_wait w;
-	bool done;
-	int rc;
-};
-
-static void
-wait_done(struct journal_wait *w, int rc)
-{
-	struct waiting *x = container_of(w, struct waiting, w);
-
-	x->rc = rc;
-	x->done = true;
-}
-
 static int
 flush(struct rig *g)
 {
-	struct waiting x = {.w.done = wait_done};
-
-	journal_flush(g->j, &x.w);
-	assert_int_equal(loop_run_until(g->loop, &x.done), 0);
-	return x.rc;
+	return flush_now(g->j, g->loop);
 }
 
 struct reading {
@@ -352,7 +312,7 @@ test_given_back_unflushed(void **state)
 	(void)state;
 	for (int i = 0; i < 40; i++) {
 		put(g, (uint64_t)i << 16, JOURNAL_PIECE);
-		let_it_write(g);
+		wait_ns(g->loop, 1000000000);
 	}
 	kept = g->end - 1;
 	for (uint64_t op = g->first; op < kept; op++)
