@@ -89,7 +89,8 @@ limit_must_yield(const struct limit *l, enum store_prio p)
 {
 	return l->yields && (p == STORE_PRIO_WRITE ||
 	    p == STORE_PRIO_BACKGROUND) &&
-	    others(l) >= yield_max(&l->yield, loop_now(l->f.store.loop));
+	    others(l) >= yield_max(&l->yield, loop_now(l->f.store.loop),
+		l->running[STORE_PRIO_READAHEAD]);
 }
 
 /* L1, L2 */
@@ -201,7 +202,8 @@ limit_start(struct limit *l, struct limit_req *lr)
 	}
 	lr->began_ns = now;
 	if (lr->prio == STORE_PRIO_READ)
-		yield_read_begins(&l->yield, now, others(l));
+		yield_read_begins(&l->yield, now, others(l),
+		    l->running[STORE_PRIO_READAHEAD]);
 	l->inflight++;
 	l->running[lr->prio]++;
 	store_submit(l->f.store.below, down);

@@ -51,16 +51,19 @@ is_active(const struct yield *y, int64_t now)
 }
 
 static unsigned
-floor_of(const struct yield *y)
+floor_of(const struct yield *y, unsigned ahead)
 {
-	return y->reading / 2 > YIELD_MIN ? y->reading / 2 : YIELD_MIN;
+	unsigned n = (y->reading + ahead) / 2;
+
+	return n > YIELD_MIN ? n : YIELD_MIN;
 }
 
 unsigned
-yield_max(const struct yield *y, int64_t now_ns)
+yield_max(const struct yield *y, int64_t now_ns, unsigned ahead)
 {
-	unsigned n = y->max > floor_of(y) ? y->max : floor_of(y);
+	unsigned n = floor_of(y, ahead);
 
+	n = y->max > n ? y->max : n;
 	return is_active(y, now_ns) && n < y->slots ? n : y->slots;
 }
 
@@ -72,7 +75,8 @@ new_round(struct yield *y, int64_t now)
 }
 
 void
-yield_read_begins(struct yield *y, int64_t now_ns, unsigned others)
+yield_read_begins(struct yield *y, int64_t now_ns, unsigned others,
+    unsigned ahead)
 {
 	if (!is_active(y, now_ns)) {
 		if (y->last_ns == 0 || now_ns - y->last_ns > KEEP_NS)
@@ -81,7 +85,7 @@ yield_read_begins(struct yield *y, int64_t now_ns, unsigned others)
 	}
 	y->reading++;
 	/* What was sent before is still on its way. */
-	if (others > yield_max(y, now_ns))
+	if (others > yield_max(y, now_ns, ahead))
 		new_round(y, now_ns + 1);
 }
 

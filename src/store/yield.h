@@ -10,7 +10,8 @@
  *
  *  Y1. While nobody reads, or a while after, as many as there are.
  *  Y2. While somebody reads, at least YIELD_MIN, and half as many as there are
- *	reads in flight: so readers slow writers down but never stop them.
+ *	reads in flight, read-ahead included: so readers slow writers down but
+ *	never stop them.
  *  Y3. Between the two as many as make a read at most half again as long as it
  *	is beside YIELD_MIN writes.
  */
@@ -30,11 +31,12 @@ struct yield {
 };
 
 void yield_init(struct yield *y, unsigned slots);
-/* A read begins or has ended; others: writes in flight. */
-void yield_read_begins(struct yield *y, int64_t now_ns, unsigned others);
+/* A read begins or has ended; others: writes in flight; ahead: read-ahead. */
+void yield_read_begins(struct yield *y, int64_t now_ns, unsigned others,
+    unsigned ahead);
 void yield_read_ended(struct yield *y, int64_t now_ns, int64_t began_ns,
     unsigned others);
 /* How many writes may be in flight. */
-unsigned yield_max(const struct yield *y, int64_t now_ns);
+unsigned yield_max(const struct yield *y, int64_t now_ns, unsigned ahead);
 
 #endif

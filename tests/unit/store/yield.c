@@ -70,10 +70,10 @@ one_read(struct model *m)
 {
 	int64_t began = m->now, took;
 
-	yield_read_begins(&m->y, m->now, m->writes);
+	yield_read_begins(&m->y, m->now, m->writes, 0);
 	took = m->read_ns(m);
 	m->now += took;
-	m->writes = yield_max(&m->y, m->now); /* the others have ended */
+	m->writes = yield_max(&m->y, m->now, 0); /* the others have ended */
 	yield_read_ended(&m->y, m->now, began, m->writes);
 }
 
@@ -83,7 +83,7 @@ begin(struct model *m, int64_t (*read_ns)(struct model *m))
 	*m = (struct model){.now = 100 * NS_PER_S, .seed = 3,
 	    .read_ns = read_ns};
 	yield_init(&m->y, SLOTS);
-	m->writes = yield_max(&m->y, m->now);
+	m->writes = yield_max(&m->y, m->now, 0);
 	assert_int_equal(m->writes, SLOTS);
 }
 
@@ -94,10 +94,10 @@ Y1_all_while_nobody_reads(void **state)
 
 	begin(&m, one_by_one);
 	one_read(&m);
-	assert_int_equal(yield_max(&m.y, m.now + NS_PER_MS), YIELD_MIN);
-	assert_int_equal(yield_max(&m.y, m.now + 25 * NS_PER_MS), SLOTS);
-	yield_read_begins(&m.y, m.now + NS_PER_S, 0);
-	assert_int_equal(yield_max(&m.y, m.now + 3 * NS_PER_S), YIELD_MIN);
+	assert_int_equal(yield_max(&m.y, m.now + NS_PER_MS, 0), YIELD_MIN);
+	assert_int_equal(yield_max(&m.y, m.now + 25 * NS_PER_MS, 0), SLOTS);
+	yield_read_begins(&m.y, m.now + NS_PER_S, 0, 0);
+	assert_int_equal(yield_max(&m.y, m.now + 3 * NS_PER_S, 0), YIELD_MIN);
 }
 
 static void
@@ -107,11 +107,12 @@ Y2_half_as_many_as_reads(void **state)
 
 	begin(&m, long_way);
 	for (int i = 0; i < 40; i++)
-		yield_read_begins(&m.y, m.now, 0);
-	assert_int_equal(yield_max(&m.y, m.now), 20);
+		yield_read_begins(&m.y, m.now, 0, 0);
+	assert_int_equal(yield_max(&m.y, m.now, 0), 20);
+	assert_int_equal(yield_max(&m.y, m.now, 30), 35);
 	for (int i = 0; i < 200; i++)
-		yield_read_begins(&m.y, m.now, 0);
-	assert_int_equal(yield_max(&m.y, m.now), SLOTS);
+		yield_read_begins(&m.y, m.now, 0, 0);
+	assert_int_equal(yield_max(&m.y, m.now, 0), SLOTS);
 }
 
 static void
