@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -81,7 +80,10 @@ flushed(struct flush *f)
 	rdev_complete(up, 0);
 }
 
-/* Timers are not as fine as the shortest of the flushes. */
+/* A timer, and waking up from it, may take longer than the shortest of the
+ * flushes: so the last part of each is not slept through. */
+#define SPIN_NS (500 * NS_PER_US)
+
 static void
 spin(struct loop_task *t)
 {
@@ -96,7 +98,7 @@ spin(struct loop_task *t)
 static void
 timer_fired(struct loop_timer *t)
 {
-	flushed(container_of(t, struct flush, timer));
+	spin(&container_of(t, struct flush, timer)->spin);
 }
 
 static void
@@ -109,10 +111,10 @@ model_flush(struct rdev_req *r)
 	f->end_ns = clock_mono_ns() + flush_ns;
 	f->spin.run = spin;
 	f->timer.fire = timer_fired;
-	if (flush_ns < 500 * NS_PER_US)
+	if (flush_ns < SPIN_NS)
 		loop_defer(loop, &f->spin);
 	else
-		must(loop_timer_set(loop, &f->timer, f->end_ns) == 0);
+		must(loop_timer_set(loop, &f->timer, f->end_ns - SPIN_NS) == 0);
 }
 
 static void
@@ -353,9 +355,6 @@ flush(int argc, char **argv)
 	struct err e = ERR_INIT;
 
 	must(inflight <= INFLIGHT_MAX);
-	/* A modelled flush is not to be longer by the 50 us that the kernel may
-	 * otherwise add to a timer. */
-	must(prctl(PR_SET_TIMERSLACK, 1) == 0);
 	if (rdev_open(loop, io, argv[3], false, &plain, &e) < 0) {
 		fprintf(stderr, "rawbench: %s\n", err_text(&e));
 		return 2;
