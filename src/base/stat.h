@@ -86,6 +86,15 @@ enum stat_kind {
 	    "block data before compression and encryption") \
 	X(CODEC_OUT_BYTES, "codec_out_bytes", COUNTER, BYTES, \
 	    "the same after it, as stored") \
+	/* diskcache: objects kept in a local file */ \
+	X(DISKCACHE_HITS, "diskcache_hits", COUNTER, COUNT, \
+	    "objects read from the disk cache without asking the store") \
+	X(DISKCACHE_CHECKED, "diskcache_checked", COUNTER, COUNT, \
+	    "of which the store said that they have not changed") \
+	X(DISKCACHE_MISSES, "diskcache_misses", COUNTER, COUNT, \
+	    "objects that it did not have") \
+	X(DISKCACHE_BAD, "diskcache_bad", COUNTER, COUNT, \
+	    "objects that it had and that were damaged") \
 	/* store: the volume's own store, retries included in one request */ \
 	X(STORE_GETS, "store_gets", COUNTER, COUNT, "objects read") \
 	X(STORE_PUTS, "store_puts", COUNTER, COUNT, "objects written") \

@@ -249,6 +249,10 @@ check_options(const struct mount_opts *m, const struct conf *c,
 		    journal == NULL ?
 			"only s3: volumes have one without --journal" :
 			"--journal is none");
+	if (conf_given(c, &m->set.disk_cache_size) &&
+	    m->set.disk_cache == NULL)
+		return err_set(e, -EINVAL,
+		    "--disk-cache-size has no effect without --disk-cache");
 	return settings_check_urls(&m->set, c, urls, 1, e);
 }
 

@@ -106,6 +106,11 @@ static const struct conf_opt cache_opts[] = {
 		    "file in the state directory; else none)" },
 	{ "journal-size", 0, CONF_SIZE, S(T, journal_size), .min = 16 << 20,
 	    .help = "bytes of a journal that is made (256M)" },
+	{ "disk-cache", 0, CONF_STRING, S(T, disk_cache), .arg = "PATH",
+	    .help = "keep objects that were read or written in this file, for "
+		    "when memory has no room for them, and the next mount" },
+	{ "disk-cache-size", 0, CONF_SIZE, S(T, disk_cache_size),
+	    .min = 16 << 20, .help = "bytes of it when it is made (1G)" },
 	{ "error-deadline", 0, CONF_DURATION, S(T, error_deadline_ns),
 	    .help = "when the store has refused data for so long, writes "
 		    "that have to wait fail" },
@@ -346,6 +351,8 @@ settings_journal(struct settings *s, const char *url)
 		j->mode = VOLUME_JOURNAL_PATH;
 		j->path = s->journal;
 	}
+	s->volume.disk.path = s->disk_cache;
+	s->volume.disk.size = s->disk_cache_size;
 }
 
 int

@@ -59,6 +59,8 @@ struct settings {
 	uint64_t cache, dirty, uploads, readahead;
 	char *journal;
 	uint64_t journal_size;
+	char *disk_cache;
+	uint64_t disk_cache_size;
 	int64_t write_delay_ns, error_deadline_ns;
 	bool verbose, quiet;
 

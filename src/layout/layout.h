@@ -150,6 +150,11 @@ struct layout_params {
 	int (*found)(void *arg, const struct layout_identity *id,
 	    const char *lease, struct err *e);
 	void *found_arg;
+	/* Called, if set, when the lease is held (alone: nobody else changes
+	 * the volume), or none will be; before any block is asked for or
+	 * listed from then on.  May run the loop. */
+	void (*held)(void *arg, bool alone);
+	void *held_arg;
 };
 
 void layout_params_init(struct layout_params *p);

@@ -390,6 +390,8 @@ open_once(struct opening *o, struct work_pool *pool, struct stat_set *stats,
 		rc = take_possession(o, l, e);
 	if (rc == 0)
 		rc = confirm(o, e);
+	if (rc == 0 && o->p->held != NULL)
+		o->p->held(o->p->held_arg, l->exclusive);
 	if (rc == 0 && o->p->survey && s3b_survey_start(l) < 0)
 		rc = err_errno(e, -ENOMEM, "open %s",
 		    VOLUME_NAME(o->s, o->prefix));

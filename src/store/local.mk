@@ -9,6 +9,9 @@ libpail_la_SOURCES += src/store/store.h src/store/open.h \
 	src/store/yield.h src/store/yield.c \
 	src/store/retry.h src/store/retry.c \
 	src/store/stat.h src/store/stat.c \
+	src/store/diskcache.h src/store/diskcache.c \
+	src/store/dcfile.h src/store/dcfile.c \
+	src/store/dcfmt.h src/store/dcfmt.c \
 	src/store/late.h src/store/late.c \
 	src/store/delay.h src/store/delay.c \
 	src/store/fault.h src/store/fault.c \

@@ -23,6 +23,7 @@ struct volume {
 	struct layout *layout;
 	struct cache *cache;
 	struct journal *journal; /* NULL: none */
+	char *disk_prefix; /* of the keys; NULL: no disk cache */
 	char *journal_path;
 	bool journal_own; /* AUTO: removed when it is clean */
 	struct layout_info info;
@@ -54,6 +55,22 @@ int vj_check_lease(struct volume_journaling *vj, struct err *e);
 int vj_recover(struct volume_journaling *vj, struct err *e);
 /* clean: all is in the store. */
 void vj_close(struct volume *v, bool clean);
+
+/* diskcache.c */
+struct volume_disking { /* while the volume is being opened */
+	struct volume *v;
+	const struct store_env *env;
+	const struct volume_params *p;
+	struct volume_journaling *vj;
+	struct store *filter; /* that waits for its file */
+	uint8_t uuid[16];
+	uint32_t block_size;
+};
+int vd_open(struct volume_disking *vd, const char *prefix, struct err *e);
+/* layout_params.found, and .held */
+int vd_found(void *arg, const struct layout_identity *id, const char *lease,
+    struct err *e);
+void vd_held(void *arg, bool alone);
 
 void volume_io_init(struct volume *v);
 void volume_io_fini(struct volume *v);

@@ -1,4 +1,5 @@
 libpail_la_SOURCES += \
+	src/volume/diskcache.c \
 	src/volume/internal.h \
 	src/volume/io.c \
 	src/volume/journal.c \

@@ -5,6 +5,7 @@
  *	cache		volume/ talks to this
  *	journal		journal.c
  *	layout
+ *	diskcache	where there is one; diskcache.c
  *	stat, retry, limit
  *	s3, dir, mem	as the URL says
  *
@@ -36,14 +37,20 @@ open_upper(struct volume *v, const struct store_env *env, const char *prefix,
     const char *salt_bucket, const struct volume_params *p, struct err *e)
 {
 	struct volume_journaling vj = {.v = v, .env = env, .p = p};
+	struct volume_disking vd = {.v = v, .env = env, .p = p, .vj = &vj};
 	struct layout_params lp = p->layout;
 	struct cache_params cp = p->cache;
 	struct err ignored;
 	bool touched = false;
 	int rc;
 
-	lp.found = vj_found;
-	lp.found_arg = &vj;
+	lp.found = vd_found;
+	lp.found_arg = &vd;
+	lp.held = vd_held;
+	lp.held_arg = &vd;
+	rc = vd_open(&vd, prefix, e);
+	if (rc < 0)
+		return rc;
 	rc = layout_open(v->store, prefix, salt_bucket, &lp, env->pool,
 	    &v->stats, &v->layout, e);
 	if (rc < 0)
@@ -98,6 +105,7 @@ volume_free(struct volume *v)
 {
 	volume_io_fini(v);
 	store_free(v->store);
+	free(v->disk_prefix);
 	free(v->journal_path);
 	free(v->url);
 	free(v);

@@ -96,7 +96,16 @@ struct volume_guard {
 int volume_guard_found(void *arg, const struct layout_identity *id,
     const char *lease, struct err *e);
 
+/* A local file of objects (docs/diskcache.md).  One that cannot be used is left,
+ * with a warning. */
+struct volume_disk {
+	const char *path;  /* NULL: none */
+	uint64_t size;	   /* of a file that is made; 0: 1 GiB */
+	struct rdev *dev;  /* instead of a path, taken (tests) */
+};
+
 struct volume_params {
+	struct volume_disk disk;
 	struct layout_params layout;
 	struct cache_params cache; /* journal: unused */
 	struct volume_journal journal;

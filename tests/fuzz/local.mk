@@ -11,7 +11,8 @@ FUZZ_TARGETS = tests/fuzz/fuzz_conf tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_lease tests/fuzz/fuzz_name \
 	tests/fuzz/fuzz_s3xml tests/fuzz/fuzz_httphdr \
 	tests/fuzz/fuzz_credfile tests/fuzz/fuzz_journal \
-	tests/fuzz/fuzz_ledger tests/fuzz/fuzz_rawformat
+	tests/fuzz/fuzz_ledger tests/fuzz/fuzz_rawformat \
+	tests/fuzz/fuzz_diskcache
 if CMOCKA
 FUZZ_TARGETS += tests/fuzz/fuzz_rawimage tests/fuzz/fuzz_journalimage
 endif
@@ -82,6 +83,11 @@ tests_fuzz_fuzz_ledger_LDADD = libpail.la
 tests_fuzz_fuzz_rawformat_SOURCES = tests/fuzz/fuzz_rawformat.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_rawformat_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_rawformat_LDADD = libpail.la
+
+tests_fuzz_fuzz_diskcache_SOURCES = tests/fuzz/fuzz_diskcache.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_diskcache_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_fuzz_fuzz_diskcache_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_diskcache_LDADD = $(UNIT_LIBS)
 
 # A whole store on simulated disks.  All of the log is read at each opening: so
 # those files that know its least size are built anew, for a short one.

@@ -1,7 +1,7 @@
 # unit tests of src/store
 store_unit = tests/unit/store/url tests/unit/store/meta \
 	tests/unit/store/stacks tests/unit/store/filters tests/unit/store/yield \
-	tests/unit/store/dir tests/unit/store/raw tests/unit/store/nomem
+	tests/unit/store/diskcache tests/unit/store/dir tests/unit/store/raw tests/unit/store/nomem
 check_PROGRAMS += $(store_unit)
 TESTS += $(store_unit)
 
@@ -23,6 +23,11 @@ tests_unit_store_filters_LDADD = $(UNIT_LIBS)
 tests_unit_store_yield_SOURCES = tests/unit/store/yield.c
 tests_unit_store_yield_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_store_yield_LDADD = $(UNIT_LIBS) -lm
+tests_unit_store_diskcache_SOURCES = tests/unit/store/diskcache.c \
+	tests/unit/store/contract.c tests/unit/store/contract.h \
+	tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_store_diskcache_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_diskcache_LDADD = $(UNIT_LIBS)
 tests_unit_store_dir_SOURCES = tests/unit/store/dir.c \
 	tests/unit/store/contract.c tests/unit/store/contract.h
 tests_unit_store_dir_CPPFLAGS = $(UNIT_CPPFLAGS)
