@@ -92,7 +92,8 @@ tests_fuzz_fuzz_diskcache_LDADD = $(UNIT_LIBS)
 # A whole store on simulated disks.  All of the log is read at each opening: so
 # those files that know its least size are built anew, for a short one.
 tests_fuzz_fuzz_rawimage_SOURCES = tests/fuzz/fuzz_rawimage.c $(RAWLAB) \
-	src/raw/format.c src/raw/log.c src/raw/pool.c src/raw/replay.c \
+	src/raw/format.c src/raw/log.c src/raw/logread.c src/raw/pool.c \
+	src/raw/replay.c \
 	$(FUZZ_MAIN)
 tests_fuzz_fuzz_rawimage_CPPFLAGS = $(UNIT_CPPFLAGS) -DRAW_RECORD_MAX=32768u
 tests_fuzz_fuzz_rawimage_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK) $(RAWLAB_WRAP)
