@@ -20,10 +20,15 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "lib/fault.h"
 #include "lib/rawlab.h"
 #include "memberlab.h"
+#include "raw/ckpt.h"
+#include "raw/geom.h"
+#include "raw/index.h"
+#include "raw/pool_int.h"
 #include "raw/rdev.h"
 #include "raw/scrub.h"
 
@@ -31,6 +36,17 @@ static const struct {
 	unsigned k, m;
 } profiles[] = {{1, 0}, {1, 1}, {2, 1}};
 #define NPROFILES 3
+
+struct ckpt_waiter {
+	struct ckpt_wait wait;
+	bool done;
+};
+
+static void
+ckpt_waited(struct ckpt_wait *c, int rc)
+{
+	((struct ckpt_waiter *)c)->done = true;
+}
 
 struct world {
 	struct lab lab;
@@ -285,6 +301,189 @@ test_memory_is_no_fault(void **state)
 	world_fini(w);
 }
 
+/* A request waits for memory when its member is taken out: it ends, and the
+ * write is done by the others. */
+static void
+test_unsent_when_out(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct lab_object o = {300, 50000, 2};
+	unsigned n = 0;
+	bool hit = true;
+
+	must(w);
+	world_init(w, 1, "unsent when out");
+	while (hit) {
+		int rc;
+
+		lab_restore(&w->lab);
+		lab_must_open(&w->lab);
+		simdisk_faults(w->lab.disk[1])->fail_writes = true;
+		fault_malloc_arm(++n);
+		rc = lab_put(&w->lab, 1, &o);
+		if (rc == 0)
+			rc = lab_sync(&w->lab);
+		hit = fault_hit();
+		fault_malloc_arm(0);
+		simdisk_faults(w->lab.disk[1])->fail_writes = false;
+		/* Whatever it was: the next one is done. */
+		lab_check(rc == 0 || rc == -ENOMEM || rc == -EROFS);
+		if (rc == 0)
+			lab_check(lab_compare(&w->lab, 1, &o) == 0);
+		lab_kill(&w->lab);
+		for (unsigned c = 0; c < w->lab.n; c++)
+			simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
+	}
+	lab_check(n > 10);
+	world_fini(w);
+}
+
+#define NDUMMIES 65536
+
+/* There is no memory for the timer that watches over requests: it is set on the
+ * next turn, and the member that does not answer is found all the same. */
+static void
+test_no_timer(void **state)
+{
+	static struct loop_timer dummy[NDUMMIES];
+	struct world *w = calloc(1, sizeof(*w));
+	struct lab_object o = {400, 5000, 0};
+	struct loop *l;
+	unsigned used = 0;
+	int64_t far;
+
+	must(w);
+	world_init(w, 1, "no timer");
+	lab_restore(&w->lab);
+	lab_must_open(&w->lab);
+	lab_idle(&w->lab, NS_PER_S);
+	l = w->lab.loop;
+	far = loop_now(l) + 3600 * NS_PER_S;
+	simdisk_faults(w->lab.disk[1])->hang_ops = 1u << RDEV_WRITE;
+	for (unsigned n = 1; n < 10; n++) {
+		int rc;
+
+		/* As many as there is room for. */
+		for (bool room = true; room;) {
+			must(used < NDUMMIES);
+			fault_malloc_arm(1);
+			room = loop_timer_set(l, &dummy[used], far) == 0;
+			fault_malloc_arm(0);
+			used += room;
+		}
+		fault_malloc_arm(n);
+		rc = lab_put(&w->lab, 1, &o);
+		fault_malloc_arm(0);
+		if (rc == 0)
+			lab_check(lab_compare(&w->lab, 1, &o) == 0);
+	}
+	lab_check(ml_state(&w->lab, 1) == RAW_MEMBER_FAULTED);
+	simdisk_faults(w->lab.disk[1])->hang_ops = 0;
+	simdisk_release(w->lab.disk[1]);
+	lab_must_close(&w->lab);
+	for (unsigned i = 0; i < used; i++)
+		loop_timer_cancel(&dummy[i]);
+	world_fini(w);
+}
+
+/* The only member fails at its n'th request while a checkpoint is made and
+ * objects are put: everything ends, and what was synced is there. */
+static void
+test_only_member(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct lab_object o = {500, 5000, 0};
+
+	must(w);
+	world_init(w, 0, "only member");
+	for (unsigned n = 1; n < 60; n++) {
+		struct ckpt_waiter c = {.wait.done = ckpt_waited};
+		struct lab_op *op[4];
+		unsigned key[4] = {10, 11, 12, 13};
+
+		lab_restore(&w->lab);
+		lab_must_open(&w->lab);
+		lab_check(lab_put(&w->lab, 9, &o) == 0);
+		simdisk_faults(w->lab.disk[0])->fail_nth = n;
+		simdisk_faults(w->lab.disk[0])->fail_ops =
+		    1u << RDEV_WRITE | 1u << RDEV_FLUSH;
+		ckpt_start(w->lab.pool, &c.wait);
+		for (unsigned i = 0; i < 4; i++)
+			op[i] = lab_begin(
+			    &w->lab, POOL_PUT, &key[i], &o, 1);
+		lab_until(&w->lab, &c.done, "a checkpoint");
+		for (unsigned i = 0; i < 4; i++) {
+			(void)lab_wait(op[i]);
+			lab_op_free(op[i]);
+		}
+		simdisk_faults(w->lab.disk[0])->fail_nth = 0;
+		lab_kill(&w->lab);
+		simdisk_settle(w->lab.disk[0], SIM_KEEP_ALL);
+		lab_must_open(&w->lab);
+		for (unsigned i = 0; i < 7; i++)
+			lab_check(lab_compare(&w->lab, i, &w->before[i]) == 0);
+		lab_kill(&w->lab);
+		simdisk_settle(w->lab.disk[0], SIM_KEEP_ALL);
+	}
+	world_fini(w);
+}
+
+/* Whatever allocation fails while an object is moved away from a bad place: it
+ * is there, and nobody is blamed for more than that place. */
+static void
+test_move_without_memory(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	unsigned n = 0;
+	bool hit = true;
+
+	must(w);
+	world_init(w, 2, "move without memory");
+	while (hit) {
+		struct raw_extent ext;
+		struct raw_object o;
+		struct geom g;
+		struct pool *p;
+		uint64_t off;
+		unsigned c;
+
+		lab_restore(&w->lab);
+		lab_must_open(&w->lab);
+		p = w->lab.pool;
+		lab_check(index_get(p->index, lab_key(3), &o, &ext, 1) == 0);
+		geom_init(&g, p->k, p->m, ext.bytes);
+		c = geom_member(&g, ext.addr, 1);
+		off = (RAW_LOG_START + p->super.log_sectors +
+			  geom_member_sector(&g, ext.addr, 1)) *
+		    RAW_SECTOR;
+		simdisk_poke(w->lab.disk[c], off, "junk", 4);
+		simdisk_faults(w->lab.disk[c])->unwritable_from = off;
+		simdisk_faults(w->lab.disk[c])->unwritable_to =
+		    off + RAW_SECTOR;
+		fault_malloc_arm(++n);
+		(void)lab_compare(&w->lab, 3, &w->before[3]);
+		lab_idle(&w->lab, NS_PER_S);
+		hit = fault_hit();
+		fault_malloc_arm(0);
+		lab_check(lab_compare(&w->lab, 3, &w->before[3]) == 0);
+		lab_idle(&w->lab, NS_PER_S);
+		lab_check(ml_state(&w->lab, c) == RAW_MEMBER_ONLINE);
+		/* What cannot be applied stops the pool. */
+		if (p->moved != 1 && !p->read_only)
+			lab_fail("allocation %u failed: moved %llu times", n,
+			    (unsigned long long)p->moved);
+		lab_kill(&w->lab);
+		for (unsigned i = 0; i < w->lab.n; i++)
+			simdisk_settle(w->lab.disk[i], SIM_KEEP_ALL);
+		lab_must_open(&w->lab);
+		lab_check(lab_compare(&w->lab, 3, &w->before[3]) == 0);
+		lab_must_close(&w->lab);
+		simdisk_faults(w->lab.disk[c])->unwritable_to = 0;
+	}
+	lab_check(n > 10);
+	world_fini(w);
+}
+
 /* Member c gets a blank disk and is rebuilt, while the n'th allocation fails;
  * false: there were not so many. */
 static bool
@@ -470,6 +669,10 @@ main(void)
 	    cmocka_unit_test(test_allocations),
 	    cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_memory_is_no_fault),
+	    cmocka_unit_test(test_unsent_when_out),
+	    cmocka_unit_test(test_no_timer),
+	    cmocka_unit_test(test_only_member),
+	    cmocka_unit_test(test_move_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/must.h"
+#include "lib/fault.h"
 #include "loop/fileio.h"
 #include "loop/loop.h"
 #include "loop/work.h"
@@ -187,12 +188,34 @@ one_is_bad(void **state)
 	}
 }
 
+/* A request for which there is no memory ends, later, and with that error. */
+static void
+without_memory(void **state)
+{
+	struct piece piece = {.off = 0, .len = 4096};
+	struct ctx *x = *state;
+
+	piece.mem = aligned_alloc(4096, PIECE_MAX);
+	must(piece.mem != NULL);
+	fault_malloc_arm(1);
+	submit(x, RDEV_WRITE, &piece);
+	assert_true(fault_hit());
+	fault_malloc_arm(0);
+	assert_int_equal(x->left, 1);
+	run(x);
+	assert_int_equal(piece.req.rc, -ENOMEM);
+	submit(x, RDEV_WRITE, &piece);
+	run(x);
+	assert_int_equal(piece.req.rc, 0);
+	free(piece.mem);
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-	    T(in_any_order), T(one_is_bad)};
+	    T(in_any_order), T(one_is_bad), T(without_memory)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

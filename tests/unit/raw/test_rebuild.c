@@ -299,10 +299,47 @@ test_replaced_under_it(void **state)
 	lab_fini(&lab);
 }
 
+static void
+told(struct pool_rebuild_wait *w, int rc)
+{
+	lab_check(rc == 0);
+	++*(unsigned *)w->arg;
+}
+
+/* Of several who wait for the end one goes: only it is not told. */
+static void
+test_unwait(void **state)
+{
+	struct pool_rebuild_wait wait[3];
+	unsigned count[3] = {0};
+	struct err e = ERR_INIT;
+	struct scene sc;
+
+	lab_reproduce("tests/unit/raw/test_rebuild (unwait)");
+	scene_make(&sc, 2, 1, false);
+	lab_must_open(&lab);
+	lab_check(ml_online(&lab, lab.disk[sc.column], false, &e) == 0);
+	for (unsigned i = 0; i < 3; i++) {
+		wait[i] = (struct pool_rebuild_wait){
+		    .done = told, .arg = &count[i]};
+		pool_rebuild_wait(lab.pool, &wait[i]);
+	}
+	pool_rebuild_unwait(lab.pool, &wait[1]);
+	pool_rebuild_unwait(lab.pool, &wait[1]); /* not there: no matter */
+	lab_check(ml_rebuilt(&lab) == 0);
+	lab_idle(&lab, NS_PER_S);
+	lab_check(count[0] == 1 && count[1] == 0 && count[2] == 1);
+	lab_must_close(&lab);
+	simimage_free(sc.spare_image);
+	simdisk_free(sc.spare);
+	lab_fini(&lab);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_unwait),
 	    cmocka_unit_test(test_replaced_under_it),
 	    cmocka_unit_test(test_back),
 	    cmocka_unit_test(test_replaced),
