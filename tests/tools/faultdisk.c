@@ -609,5 +609,7 @@ main(int argc, char **argv)
 	}
 	power_on();
 	fuse_opt_add_arg(&args, "-ofsname=faultdisk");
+	/* One for each request that hangs, and one for orders. */
+	fuse_opt_add_arg(&args, "-omax_threads=600");
 	return fuse_main(args.argc, args.argv, &ops, NULL);
 }
