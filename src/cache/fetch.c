@@ -47,9 +47,11 @@ fetch_back(struct fetch *f)
 	struct cache *c = f->c;
 	uint8_t *data = f->slot->buf.data + (size_t)f->from * SECTOR;
 
-	if (!f->store || f->lr.was_zero)
+	/* What comes from the journal alone has its zeros (spill_find), and
+	 * the rest is overwritten, or valid and so not taken from here. */
+	if (f->lr.was_zero)
 		memset(data, 0, (size_t)(f->to - f->from) * SECTOR);
-	else
+	else if (f->store)
 		spill_clear(c, f);
 	f->lr.was_zero = false;
 	f->back.urgent = !f->fill;

@@ -465,7 +465,8 @@ bool spill_needs_store(
     struct cache *c, struct entry *e, unsigned from, unsigned to);
 /* To all around it that does not need the store. */
 void spill_widen(struct cache *c, struct entry *e, unsigned *from, unsigned *to);
-/* Find what of f's range is in the journal: f->back.  0, or -ENOMEM. */
+/* Find what of f's range is in the journal: f->back; zeros among it are made at
+ * once.  0, or -ENOMEM. */
 int spill_find(struct cache *c, struct fetch *f);
 /* Zero that part of f's slot. */
 void spill_clear(struct cache *c, struct fetch *f);

@@ -287,7 +287,10 @@ take_run(struct fetch *f, size_t *cap, const struct run *r, uint64_t *todo)
 			break;
 		b = bits_next(todo, a, end, false);
 		bits_clear(todo, a, b);
-		if (!r->zero)
+		if (r->zero)
+			memset(f->slot->buf.data + (size_t)a * SECTOR, 0,
+			    (size_t)(b - a) * SECTOR);
+		else
 			rc = piece_add(f, cap, r->op, a, b - a);
 	}
 	return rc;
