@@ -48,7 +48,7 @@ test_nothing_there(void **state)
 	struct env v;
 
 	env_init(&v, NULL);
-	refused(&v, &p, -ENOENT, "give its size");
+	refused(&v, &p, -ENOENT, "pail create");
 	p.size = 100 * BS;
 	refused(&v, &p, -ENOENT, "no volume");
 	p = params_new(100);
