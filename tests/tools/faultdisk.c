@@ -517,6 +517,8 @@ static void *
 do_init(struct fuse_conn_info *conn, struct fuse_config *cfg)
 {
 	conn->max_write = 1 << 20;
+	/* The kernel keeps whoever asks for more waiting, in the submission. */
+	conn->max_background = 1000;
 	cfg->direct_io = 1;
 	cfg->kernel_cache = 0;
 	return NULL;
