@@ -541,6 +541,15 @@ begin_flush(struct simdisk *d, struct simreq *s)
 	}
 }
 
+static bool
+hangs(const struct simdisk_faults *f, const struct rdev_req *r)
+{
+	if (!(f->hang_ops & (1u << r->op)))
+		return false;
+	return r->op != RDEV_WRITE || f->hang_to == 0 ||
+	    (r->off < f->hang_to && r->off + r->len > f->hang_from);
+}
+
 static int
 fault_of(struct simdisk *d, const struct rdev_req *r)
 {
@@ -608,11 +617,21 @@ sim_submit(struct rdev *dev, struct rdev_req *r)
 		begin_discard(d, r);
 	s->loop = dev->loop;
 	list_init(&s->link);
-	if (d->faults.hang_ops & (1u << r->op))
+	if (hangs(&d->faults, r))
 		list_push_back(&d->hanging, &s->link);
 	else
 		answer_soon(s, d->faults.slow_ns);
 	SIM_PAUSE(false);
+}
+
+unsigned
+simdisk_hanging(const struct simdisk *d)
+{
+	unsigned n = 0;
+
+	list_for_each (l, &d->hanging)
+		n++;
+	return n;
 }
 
 void

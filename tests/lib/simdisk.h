@@ -90,10 +90,14 @@ struct simdisk_faults {
 	/* Requests of these kinds (bit 1 << rdev_op) are not answered before
 	 * simdisk_release; what they write may be there at once. */
 	unsigned hang_ops;
+	/* Of the writes only those that touch these bytes (0, 0: all). */
+	uint64_t hang_from, hang_to;
 	int64_t slow_ns; /* every request takes so much longer */
 	bool durable_writes; /* no fault: it has them; when it is opened */
 };
 struct simdisk_faults *simdisk_faults(struct simdisk *d);
+/* How many requests hang. */
+unsigned simdisk_hanging(const struct simdisk *d);
 /* Answer what hangs. */
 void simdisk_release(struct simdisk *d);
 

@@ -18,6 +18,7 @@
 #include "base/must.h"
 #include "memberlab.h"
 #include "raw/flight.h"
+#include "raw/format.h"
 #include "raw/member.h"
 #include "raw/rdev.h"
 
@@ -124,6 +125,64 @@ hangs(unsigned k, unsigned m, unsigned ops, const char *what)
 		      "synced write %lld ms\n",
 	    k, m, what, (long long)(read / NS_PER_MS),
 	    (long long)(again / NS_PER_MS), (long long)(write / NS_PER_MS));
+	lab_fini(&lab);
+}
+
+/* Once that is known nobody asks it for a block. */
+static void
+test_silent_is_not_asked(void **state)
+{
+	struct pool_status st;
+	unsigned n;
+
+	setup(4, 2, 63);
+	simdisk_faults(lab.disk[1])->hang_ops = READS;
+	(void)longest_get();
+	lab_idle(&lab, FLIGHT_SUSPECT_NS + 100 * NS_PER_MS);
+	ml_status(&lab, &st);
+	lab_check(st.member[1].suspect);
+	n = simdisk_hanging(lab.disk[1]);
+	lab_check(n > 0);
+	for (unsigned i = 0; i < 5; i++)
+		lab_compare_all(&lab, model, "one is silent");
+	lab_check(simdisk_hanging(lab.disk[1]) == n);
+	heal(1, "it was silent");
+	lab_fini(&lab);
+}
+
+/* I5: a write without the member that failed in it is not acknowledged before the
+ * others know, durably, that it is out. */
+static void
+test_acknowledged_when_the_others_know(void **state)
+{
+	struct lab_object o;
+	struct lab_op *op;
+	unsigned key = 3;
+
+	setup(2, 1, 64);
+	for (unsigned c = 0; c < 3; c += 2) {
+		struct simdisk_faults *f = simdisk_faults(lab.disk[c]);
+
+		f->hang_ops = WRITES;
+		f->hang_from = raw_copy_offset(
+		    RAW_COPY_A0, simdisk_bytes(lab.disk[c]));
+		f->hang_to = f->hang_from + RAW_SECTOR;
+	}
+	simdisk_faults(lab.disk[1])->fail_writes = true;
+	o = ml_object(&lab);
+	op = lab_begin(&lab, POOL_PUT, &key, &o, 1);
+	lab_idle(&lab, NS_PER_S);
+	lab_check(simdisk_hanging(lab.disk[0]) > 0);
+	lab_check(!op->done);
+	for (unsigned c = 0; c < 3; c += 2) {
+		simdisk_faults(lab.disk[c])->hang_ops = 0;
+		simdisk_release(lab.disk[c]);
+	}
+	lab_check(lab_wait(op) == 0);
+	lab_op_free(op);
+	model[key] = o;
+	lab_check(ml_state(&lab, 1) == RAW_MEMBER_FAULTED);
+	heal(1, "acknowledged");
 	lab_fini(&lab);
 }
 
@@ -562,6 +621,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hangs),
 	    cmocka_unit_test(test_answers_again),
+	    cmocka_unit_test(test_silent_is_not_asked),
+	    cmocka_unit_test(test_acknowledged_when_the_others_know),
 	    cmocka_unit_test(test_hangs_replaced),
 	    cmocka_unit_test(test_hangs_at_opening),
 	    cmocka_unit_test(test_slow),
