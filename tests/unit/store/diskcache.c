@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/stat.h"
+#include "lib/fault.h"
 #include "lib/simdisk.h"
 #include "store/dcfile.h"
 #include "store/diskcache.h"
@@ -516,6 +517,99 @@ test_model(void **state)
 	}
 }
 
+/* --- without memory ------------------------------------------------------------ */
+
+/* The bytes of object k, as a store has them; -errno. */
+static int
+bytes_in(struct store *s, unsigned k, struct buf *b)
+{
+	struct store_req r;
+	int rc;
+
+	b->len = 0;
+	store_req_init(&r, STORE_GET, key_of(k));
+	r.body = b;
+	rc = store_run(s, &r, NULL);
+	store_req_fini(&r);
+	return rc;
+}
+
+static void
+same_in_both(struct rig *g, unsigned k)
+{
+	struct buf *a = buf_new(BLOCK + 1), *b = buf_new(BLOCK + 1);
+
+	must(a && b);
+	assert_int_equal(bytes_in(g->s, k, a), bytes_in(g->mem, k, b));
+	assert_int_equal(a->len, b->len);
+	assert_memory_equal(a->data, b->data, a->len);
+	buf_unref(a);
+	buf_unref(b);
+}
+
+/* What there is to do, with one allocation that fails somewhere; any of it may
+ * fail for that. */
+static void
+use_it(struct rig *g, struct buf *b)
+{
+	struct store_req r;
+	int rc;
+
+	for (unsigned k = 0; k < 4; k++) {
+		rc = bytes_in(g->s, k, b);
+		must(rc == 0 || rc == -ENOMEM);
+	}
+	b->len = BLOCK;
+	memset(b->data, 0x5a, b->len);
+	store_req_init(&r, STORE_PUT, key_of(2));
+	r.body = b;
+	rc = store_run(g->s, &r, NULL);
+	must(rc == 0 || rc == -ENOMEM);
+	store_req_fini(&r);
+	store_req_init(&r, STORE_DELETE, key_of(3));
+	rc = store_run(g->s, &r, NULL);
+	must(rc == 0 || rc == -ENOMEM);
+	store_req_fini(&r);
+	store_req_init(&r, STORE_LIST, NULL);
+	r.prefix = "v/";
+	rc = store_run(g->s, &r, NULL);
+	must(rc == 0 || rc == -ENOMEM);
+	store_req_fini(&r);
+}
+
+static void
+test_no_memory(void **state)
+{
+	unsigned n = 0;
+	bool hit;
+
+	(void)state;
+	do {
+		struct rig *g = rig_new(true);
+		struct buf *b = buf_new(BLOCK + 1);
+
+		must(b);
+		for (unsigned k = 0; k < 6; k++)
+			put_to(g->mem, k, ++g->last);
+		same_in_both(g, 0); /* this one is in the file already */
+		settle(g);
+		fault_malloc_arm(++n);
+		use_it(g, b);
+		hit = fault_hit();
+		fault_malloc_arm(0);
+		settle(g);
+		for (unsigned k = 0; k < 6; k++)
+			same_in_both(g, k);
+		settle(g);
+		for (unsigned k = 0; k < 6; k++)
+			same_in_both(g, k);
+		buf_unref(b);
+		rig_free(g);
+	} while (hit);
+	print_message("%u allocations\n", n - 1);
+	assert_true(n > 10);
+}
+
 static int
 contract_open(struct loop *l, void *arg, struct store **out, struct err *e)
 {
@@ -540,6 +634,7 @@ main(void)
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_of_others),
 	    cmocka_unit_test(test_model),
+	    cmocka_unit_test(test_no_memory),
 	};
 	struct rig g = {.w.seed = 1};
 	struct contract c = {.name = "disk cache over mem",

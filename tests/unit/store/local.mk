@@ -25,8 +25,9 @@ tests_unit_store_yield_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_store_yield_LDADD = $(UNIT_LIBS) -lm
 tests_unit_store_diskcache_SOURCES = tests/unit/store/diskcache.c \
 	tests/unit/store/contract.c tests/unit/store/contract.h \
-	tests/lib/simdisk.c tests/lib/simdisk.h
+	tests/lib/simdisk.c tests/lib/simdisk.h $(FAULT_FILES)
 tests_unit_store_diskcache_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_store_diskcache_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 tests_unit_store_diskcache_LDADD = $(UNIT_LIBS)
 tests_unit_store_dir_SOURCES = tests/unit/store/dir.c \
 	tests/unit/store/contract.c tests/unit/store/contract.h
