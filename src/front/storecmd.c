@@ -211,7 +211,7 @@ scrub_done(void *arg, const struct scrub_result *r)
 	struct store_cmd *c = arg;
 
 	c->scrub = NULL;
-	end(c, json_pack("{s:I, s:I, s:I, s:I, s:I}", "objects",
+	end(c, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "objects",
 		   (json_int_t)r->objects, "bytes", (json_int_t)r->bytes,
 		   "fragments_repaired", (json_int_t)r->repaired,
 		   "objects_moved", (json_int_t)r->moved,
