@@ -73,7 +73,8 @@ this_machine(void **state)
 	struct err e = ERR_INIT;
 
 	assert_int_equal(mounts_read(&m, &e), 0);
-	assert_non_null(mounts_at(&m, "/"));
+	/* Not "/": in a chroot that is none. */
+	assert_non_null(mounts_at(&m, "/proc"));
 	assert_int_equal(loop_devs_read(&l, "/no/such/dir", &m, &e), 0);
 	assert_int_equal(l.n, 0);
 	loop_devs_fini(&l);
