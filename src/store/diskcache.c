@@ -13,8 +13,8 @@
  *
  * What is written to the file is known by tag and key, so that a slot is never
  * taken for another object or another version of it.  When a write of a key
- * begins, older versions that are on their way here or into the file are dropped
- * when they arrive (K3).
+ * begins, and when it ends, versions that are on their way here or into the file
+ * are dropped when they arrive: they may be older (K3).
  */
 #include "config.h"
 
@@ -265,8 +265,8 @@ get_submit(struct diskcache *d, struct store_req *r)
 
 /* --- the others ----------------------------------------------------------------- */
 
-/* One that failed may have been done, or be done later: what was read meanwhile
- * is not kept. */
+/* What was read while it was under way may be from before it, also if it failed:
+ * it may have been done, or be done later. */
 static void
 put_done(struct store_req *down)
 {
@@ -274,11 +274,29 @@ put_done(struct store_req *down)
 	struct diskcache *d = dc_of(q->f.up->store);
 
 	list_del(&q->link);
+	note_write(d, down->key);
 	if (down->rc == 0)
 		keep(d, q, down->meta);
-	else
-		note_write(d, down->key);
 	filter_req_answer(&d->f, &q->f);
+}
+
+static void
+note_writes(struct diskcache *d, const struct store_req *r)
+{
+	if (r->op == STORE_DELETE)
+		note_write(d, r->key);
+	for (unsigned i = 0; r->op == STORE_BATCH && i < r->nitems; i++)
+		note_write(d, r->items[i].key);
+}
+
+static void
+deleted(struct store_req *down)
+{
+	struct filter_req *q = filter_req_of(down);
+	struct diskcache *d = dc_of(q->up->store);
+
+	note_writes(d, q->up);
+	filter_req_answer(&d->f, q);
 }
 
 /* Only who is alone can know that what was listed still holds. */
@@ -337,16 +355,19 @@ dc_submit(struct store *s, struct store_req *r)
 		pass(d, r, passed);
 		return;
 	}
-	for (unsigned i = 0; r->op == STORE_BATCH && i < r->nitems; i++)
-		note_write(d, r->items[i].key);
-	wanted = (r->op == STORE_GET || r->op == STORE_PUT ||
-		     r->op == STORE_DELETE) && wants(d, r->key);
-	if (wanted && r->op != STORE_GET)
+	if (r->op == STORE_DELETE || r->op == STORE_BATCH) {
+		note_writes(d, r);
+		pass(d, r, deleted);
+		return;
+	}
+	wanted = (r->op == STORE_GET || r->op == STORE_PUT) &&
+	    wants(d, r->key);
+	if (wanted && r->op == STORE_PUT)
 		note_write(d, r->key);
 	if (wanted && r->op == STORE_GET && !r->unless_tag)
 		get_submit(d, r);
-	else if (wanted && r->op == STORE_PUT)
-		pass(d, r, put_done);
+	else if (wanted)
+		pass(d, r, r->op == STORE_PUT ? put_done : passed);
 	else if (r->op == STORE_LIST && d->alone)
 		pass(d, r, list_done);
 	else
