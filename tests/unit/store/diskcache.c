@@ -24,6 +24,7 @@
 #include "lib/simdisk.h"
 #include "store/dcfile.h"
 #include "store/diskcache.h"
+#include "store/filter.h"
 #include "store/mem.h"
 #include "store/store.h"
 #include "unit/store/contract.h"
@@ -517,8 +518,6 @@ test_model(void **state)
 	}
 }
 
-/* --- without memory ------------------------------------------------------------ */
-
 /* The bytes of object k, as a store has them; -errno. */
 static int
 bytes_in(struct store *s, unsigned k, struct buf *b)
@@ -533,6 +532,112 @@ bytes_in(struct store *s, unsigned k, struct buf *b)
 	store_req_fini(&r);
 	return rc;
 }
+
+/* --- a read beside a delete -------------------------------------------------------- */
+
+/* Between: a DELETE is sent on, and what a GET was answered is told, only when
+ * the test says so. */
+struct hold {
+	struct filter f;
+	struct filter_req *del, *get;
+};
+
+static void
+hold_done(struct store_req *down)
+{
+	struct filter_req *q = filter_req_of(down);
+	struct hold *h = container_of(q->up->store, struct hold, f.store);
+
+	if (q->up->op == STORE_GET && h->del)
+		h->get = q;
+	else
+		filter_req_answer(&h->f, q);
+}
+
+static void
+hold_submit(struct store *s, struct store_req *r)
+{
+	struct hold *h = container_of(s, struct hold, f.store);
+	struct filter_req *q = filter_req_get(&h->f, r, hold_done);
+
+	must(q);
+	if (r->op == STORE_DELETE)
+		h->del = q;
+	else
+		store_submit(s->below, &q->down);
+}
+
+static void
+hold_cancel(struct store *s, struct store_req *r)
+{
+	(void)s;
+	(void)r;
+}
+
+static void
+hold_free(struct store *s)
+{
+	struct hold *h = container_of(s, struct hold, f.store);
+
+	filter_fini(&h->f);
+	free(h);
+}
+
+static const struct store_ops hold_ops = {.name = "hold",
+    .submit = hold_submit, .cancel = hold_cancel, .free = hold_free};
+
+static void
+ended(struct store_req *r)
+{
+	*(bool *)r->arg = true;
+}
+
+/* The GET begins after the DELETE, sees the object still, and ends after it. */
+static void
+test_read_beside_delete(void **state)
+{
+	struct rig *g = rig_new(true);
+	struct hold *h = calloc(1, sizeof(*h));
+	struct buf *b = buf_new(BLOCK + 1);
+	struct store_req del_req, get_req;
+	bool deleted = false, got = false;
+
+	(void)state;
+	must(h && b);
+	put_to(g->mem, 3, 1);
+	rig_close(g);
+	must(mem_store_open(g->loop, "t", g->data, NULL, &g->mem, NULL) == 0);
+	must(filter_init(&h->f, &hold_ops, g->mem,
+		 sizeof(struct filter_req)) == 0);
+	must(open_over(&h->f.store, g->disk, g->uuid, true, &g->stats, &g->s,
+		 NULL) == 0);
+	store_req_init(&del_req, STORE_DELETE, key_of(3));
+	del_req.done = ended;
+	del_req.arg = &deleted;
+	store_submit(g->s, &del_req);
+	must(h->del);
+	store_req_init(&get_req, STORE_GET, key_of(3));
+	get_req.body = b;
+	get_req.done = ended;
+	get_req.arg = &got;
+	store_submit(g->s, &get_req);
+	settle(g);
+	must(h->get && !got);
+	store_submit(g->mem, &h->del->down);
+	must(loop_run_until(g->loop, &deleted) == 0);
+	h->del = NULL;
+	filter_req_answer(&h->f, h->get);
+	must(loop_run_until(g->loop, &got) == 0);
+	assert_int_equal(get_req.rc, 0);
+	settle(g);
+	assert_int_equal(bytes_in(g->s, 3, b), -ENOENT);
+	store_req_fini(&del_req);
+	store_req_fini(&get_req);
+	buf_unref(b);
+	rig_free(g);
+}
+
+/* --- without memory ------------------------------------------------------------ */
 
 static void
 same_in_both(struct rig *g, unsigned k)
@@ -634,6 +739,7 @@ main(void)
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_of_others),
 	    cmocka_unit_test(test_model),
+	    cmocka_unit_test(test_read_beside_delete),
 	    cmocka_unit_test(test_no_memory),
 	};
 	struct rig g = {.w.seed = 1};
