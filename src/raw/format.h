@@ -46,6 +46,7 @@ struct raw_object {
 	uint8_t meta_code;
 	uint16_t meta_len; /* bytes at the end of the payload */
 	uint16_t nextents;
+	uint32_t sum; /* decoded: raw_object_sum */
 	struct raw_extent *ext; /* by number; whose it is, the user says */
 };
 
@@ -168,6 +169,9 @@ int raw_item_next(struct raw_item_reader *rd, struct raw_item *item,
 size_t raw_object_bound(const struct raw_object *o);
 /* Returns bytes written. */
 size_t raw_object_encode(const struct raw_object *o, uint8_t *out);
+/* Of all of these bytes: where it lies and its data's CRCs.  A commit that was lost
+ * has its seq used again; objects that have both, seq and sum, are the same. */
+uint32_t raw_object_sum(const struct raw_object *o);
 /* Bytes read, or -EBADMSG; -E2BIG: maxext is less than o->nextents.  With ext
  * NULL the extents are only checked. */
 int64_t raw_object_decode(struct raw_object *o, struct raw_extent *ext,

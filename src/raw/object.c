@@ -15,6 +15,7 @@
 
 #include "base/byteorder.h"
 #include "base/must.h"
+#include "raw/crc.h"
 #include "raw/format.h"
 
 #define FLAG_META 3u
@@ -22,6 +23,9 @@
 #define SEQ_BYTES 6
 #define ADDR_BYTES 5
 #define LEN_BYTES 3
+#define HEAD_MAX (1 + SEQ_BYTES + 3 * RAW_VARINT_MAX)
+#define EXTENT_MAX (ADDR_BYTES + LEN_BYTES + 4 * RAW_MAX_MEMBERS)
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 size_t
 raw_varint_encode(uint64_t v, uint8_t *out)
@@ -44,15 +48,16 @@ put_bytes(uint8_t *out, uint64_t v, unsigned n)
 size_t
 raw_object_bound(const struct raw_object *o)
 {
-	size_t n = 1 + SEQ_BYTES + 3 * RAW_VARINT_MAX;
+	size_t n = HEAD_MAX;
 
 	for (unsigned i = 0; i < o->nextents; i++)
 		n += ADDR_BYTES + LEN_BYTES + 4 * (size_t)o->ext[i].ncrc;
 	return n;
 }
 
-size_t
-raw_object_encode(const struct raw_object *o, uint8_t *out)
+/* What stands before the extents. */
+static size_t
+encode_head(const struct raw_object *o, uint8_t *out)
 {
 	bool single = o->nextents == 1;
 	size_t n = 0;
@@ -66,20 +71,46 @@ raw_object_encode(const struct raw_object *o, uint8_t *out)
 	n += raw_varint_encode(o->size, out + n);
 	if (!single)
 		n += raw_varint_encode(o->nextents, out + n);
-	for (unsigned i = 0; i < o->nextents; i++) {
-		const struct raw_extent *x = &o->ext[i];
-
-		must(x->addr < RAW_ADDR_MAX);
-		put_bytes(out + n, x->addr, ADDR_BYTES);
-		n += ADDR_BYTES;
-		if (!single) {
-			put_bytes(out + n, x->bytes, LEN_BYTES);
-			n += LEN_BYTES;
-		}
-		for (unsigned c = 0; c < x->ncrc; c++, n += 4)
-			put_le32(out + n, x->crc[c]);
-	}
 	return n;
+}
+
+static size_t
+encode_extent(const struct raw_extent *x, bool single, uint8_t *out)
+{
+	size_t n = 0;
+
+	must(x->addr < RAW_ADDR_MAX);
+	put_bytes(out + n, x->addr, ADDR_BYTES);
+	n += ADDR_BYTES;
+	if (!single) {
+		put_bytes(out + n, x->bytes, LEN_BYTES);
+		n += LEN_BYTES;
+	}
+	for (unsigned c = 0; c < x->ncrc; c++, n += 4)
+		put_le32(out + n, x->crc[c]);
+	return n;
+}
+
+size_t
+raw_object_encode(const struct raw_object *o, uint8_t *out)
+{
+	size_t n = encode_head(o, out);
+
+	for (unsigned i = 0; i < o->nextents; i++)
+		n += encode_extent(&o->ext[i], o->nextents == 1, out + n);
+	return n;
+}
+
+uint32_t
+raw_object_sum(const struct raw_object *o)
+{
+	uint8_t part[MAX(HEAD_MAX, EXTENT_MAX)];
+	uint32_t sum = crc32c(0, part, encode_head(o, part));
+
+	for (unsigned i = 0; i < o->nextents; i++)
+		sum = crc32c(sum, part,
+		    encode_extent(&o->ext[i], o->nextents == 1, part));
+	return sum;
 }
 
 /* An address or a seq: 5 or 6 bytes. */
@@ -95,8 +126,7 @@ get_seq(const uint8_t *in)
 	return get_le32(in) | (uint64_t)get_le16(in + 4) << 32;
 }
 
-/* What stands before the extents. */
-struct object_head {
+struct object_head { /* decoded */
 	uint64_t size, payload; /* with metadata at its end */
 	uint32_t meta_len, nextents;
 	size_t bytes; /* of the head itself */
@@ -215,7 +245,10 @@ raw_object_decode(struct raw_object *o, struct raw_extent *ext, unsigned maxext,
 	len = in[0] & FLAG_SINGLE
 		  ? single_extent(&h, ext, k, m, in + h.bytes, n - h.bytes)
 		  : many_extents(&h, ext, k, m, in + h.bytes, n - h.bytes);
-	return len < 0 ? len : (int64_t)h.bytes + len;
+	if (len < 0)
+		return len;
+	o->sum = crc32c(0, in, h.bytes + (size_t)len);
+	return (int64_t)h.bytes + len;
 }
 
 int64_t

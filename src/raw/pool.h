@@ -58,6 +58,7 @@ struct pool_req {
 	int rc;
 	struct err err;
 	uint64_t size, seq; /* GET; PUT: the commit */
+	uint32_t sum;	    /* as seq; raw_object_sum */
 	uint8_t meta[RAW_META_MAX];
 	uint16_t meta_len;
 

@@ -205,6 +205,7 @@ read_submit(struct pool *p, struct pool_req *r)
 	rd->rc = find_object(rd, r->items[0].key);
 	r->size = rd->obj.size;
 	r->seq = rd->obj.seq;
+	r->sum = rd->obj.sum;
 	r->meta_len = 0;
 	if (rd->rc == 0 && rd->obj.meta_code == RAW_META_BLOCK) {
 		memcpy(r->meta, block, sizeof(block));

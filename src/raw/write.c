@@ -420,6 +420,8 @@ write_apply(struct pool *p, struct pool_write *w, uint64_t seq)
 			rc = index_delete(p->index, it->key);
 		else if (rc == 0)
 			rc = index_put(p->index, it->key, &w->item[i].obj);
+		if (!it->del)
+			w->req->sum = raw_object_sum(&w->item[i].obj);
 		if (rc < 0 && rc != -ENOENT)
 			return rc;
 	}

@@ -120,13 +120,23 @@ meta_read(const uint8_t *in, size_t n, struct meta **out)
 
 /* --- requests ------------------------------------------------------------------ */
 
-/* 16 hexadecimal digits. */
+/* n digits. */
 static void
-set_tag(char tag[STORE_TAG_MAX], uint64_t seq)
+put_hex(char *out, unsigned n, uint64_t v)
 {
-	for (unsigned i = 16; i-- > 0; seq >>= 4)
-		tag[i] = "0123456789abcdef"[seq & 15];
-	tag[16] = '\0';
+	for (; n-- > 0; v >>= 4)
+		out[n] = "0123456789abcdef"[v & 15];
+}
+
+/* 12 hexadecimal digits, which count commits; and 8, since those that were lost in
+ * a power cut are counted again. */
+static void
+set_tag(char tag[STORE_TAG_MAX], uint64_t seq, uint32_t sum)
+{
+	put_hex(tag, 12, seq);
+	tag[12] = '-';
+	put_hex(tag + 13, 8, sum);
+	tag[21] = '\0';
 }
 
 static void
@@ -136,7 +146,7 @@ answer_get(struct raw_req *q)
 	int rc;
 
 	r->size = q->req.size;
-	set_tag(r->tag, q->req.seq);
+	set_tag(r->tag, q->req.seq, q->req.sum);
 	rc = meta_read(q->req.meta, q->req.meta_len, &r->got_meta);
 	if (rc < 0)
 		q->req.rc = err_set(
@@ -155,7 +165,7 @@ raw_done(struct pool_req *p)
 	if (p->rc == 0 && (r->op == STORE_GET || r->op == STORE_HEAD))
 		answer_get(q);
 	else if (p->rc == 0 && r->op == STORE_PUT)
-		set_tag(r->tag, p->seq);
+		set_tag(r->tag, p->seq, p->sum);
 	for (unsigned i = 0; r->op == STORE_BATCH && i < r->nitems; i++)
 		r->items[i].rc = p->rc;
 	rc = p->rc;
@@ -231,7 +241,7 @@ is_unchanged(struct raw_store *s, struct store_req *r)
 	if (r->op != STORE_GET || !r->unless_tag ||
 	    !pool_find(s->pool, r->key, &o))
 		return false;
-	set_tag(r->tag, o.seq);
+	set_tag(r->tag, o.seq, o.sum);
 	if (strcmp(r->tag, r->unless_tag) != 0)
 		return false;
 	r->size = o.size;
@@ -284,7 +294,7 @@ list_add(struct store_req *r, const char *key, const struct raw_object *o)
 	if (!e)
 		return -ENOMEM;
 	e->size = o->size;
-	set_tag(e->tag, o->seq);
+	set_tag(e->tag, o->seq, o->sum);
 	return 0;
 }
 
