@@ -53,6 +53,7 @@ struct limit {
 	unsigned running[STORE_NPRIO];
 	unsigned queued[STORE_NPRIO];
 	struct list queue[STORE_NPRIO]; /* of filter_req.link */
+	bool read_last; /* what began last is a read */
 	bool yields;
 	struct yield yield;
 };
@@ -93,6 +94,17 @@ limit_must_yield(const struct limit *l, enum store_prio p)
 		l->running[STORE_PRIO_READAHEAD]);
 }
 
+/* Where an eighth is none reads leave a slot to a write that waits; where there
+ * is but one slot they have it in turns. */
+static bool
+limit_is_writes_turn(const struct limit *l)
+{
+	if (l->slots >= 8 || l->queued[STORE_PRIO_WRITE] == 0)
+		return false;
+	return l->slots > 1 ? l->running[STORE_PRIO_READ] >= l->slots - 1
+			    : l->read_last;
+}
+
 /* L1, L2 */
 static bool
 limit_may_start(const struct limit *l, enum store_prio p)
@@ -102,7 +114,8 @@ limit_may_start(const struct limit *l, enum store_prio p)
 	if (l->inflight >= l->slots || limit_must_yield(l, p))
 		return false;
 	if (p == STORE_PRIO_READ)
-		return l->running[p] < l->slots - l->slots / 8;
+		return l->running[p] < l->slots - l->slots / 8 &&
+		    !limit_is_writes_turn(l);
 	for (unsigned i = p; i < STORE_NPRIO; i++)
 		lower += l->running[i];
 	switch (p) {
@@ -206,6 +219,7 @@ limit_start(struct limit *l, struct limit_req *lr)
 		    l->running[STORE_PRIO_READAHEAD]);
 	l->inflight++;
 	l->running[lr->prio]++;
+	l->read_last = lr->prio == STORE_PRIO_READ;
 	store_submit(l->f.store.below, down);
 }
 

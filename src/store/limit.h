@@ -12,8 +12,9 @@
  *  L1. At most max requests are in flight below.
  *  L2. Requests of a less urgent class leave slots for the more urgent ones:
  *      writes take at most 3/4 of all, read-ahead and background together 1/2,
- *      background 1/4 (each at least one).  Reads leave 1/8 to writes, so that
- *      neither starves the other.
+ *      background 1/4 (each at least one).  Reads leave 1/8 to writes, and of
+ *      less than 8 slots one to a write that waits, so that neither starves the
+ *      other; of one slot both have it in turns.
  *  L3. Within a class the order is that of arrival.
  *  L4. An answer -EAGAIN (SlowDown) halves the number of slots, at most once
  *      in a second; each full round of successes gives one back.

@@ -685,6 +685,66 @@ L2_reads_leave_room_for_writes(void **state)
 	swarm_end(x, &w);
 }
 
+struct readers { /* each asks again as soon as it has its answer */
+	struct store *s;
+	struct store_req r[16];
+	unsigned left, active;
+	bool idle;
+};
+
+static void
+read_again(struct store_req *r)
+{
+	struct readers *q = r->arg;
+	struct buf *b = r->body;
+
+	store_req_fini(r);
+	if (q->left == 0) {
+		q->idle = --q->active == 0;
+		return;
+	}
+	q->left--;
+	store_req_init(r, STORE_GET, "k");
+	r->body = b;
+	r->done = read_again;
+	r->arg = q;
+	store_submit(q->s, r);
+}
+
+/* However few the slots are, and however many read without a pause. */
+static void
+neither_starves(struct ctx *x, unsigned slots)
+{
+	static struct readers q;
+	struct swarm w = {0};
+
+	put_limit(x, (struct limit_config){.max = slots});
+	w.b = text("x");
+	q = (struct readers){.s = x->s, .left = 1000};
+	for (; q.active < 16; q.active++) {
+		q.r[q.active].body = w.b;
+		q.r[q.active].arg = &q;
+		read_again(&q.r[q.active]);
+	}
+	swarm_add(x, &w, STORE_PRIO_WRITE);
+	swarm_add(x, &w, STORE_PRIO_WRITE);
+	assert_int_equal(loop_run_until(x->loop, &w.all), 0);
+	if (q.left < 900)
+		fail_msg("%u slots: %u reads before two writes", slots,
+		    1000 - q.left);
+	assert_int_equal(loop_run_until(x->loop, &q.idle), 0);
+	buf_unref(w.b);
+}
+
+static void
+L2_neither_starves(void **state)
+{
+	neither_starves(*state, 8);
+	neither_starves(*state, 4);
+	neither_starves(*state, 2);
+	neither_starves(*state, 1);
+}
+
 static void
 L6_writes_yield_to_reads(void **state)
 {
@@ -938,6 +998,7 @@ main(void)
 		cmocka_unit_test(late_keys),
 		T(L1_L2_shares),
 		T(L2_reads_leave_room_for_writes),
+		T(L2_neither_starves),
 		T(L6_writes_yield_to_reads),
 		T(L6_or_have_all),
 		T(L3_the_order),
