@@ -30,7 +30,7 @@ cache_params_init(struct cache_params *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->size = SIZE_DEFAULT;
-	p->write_delay_ns = 5 * NS_PER_S;
+	p->write_delay_ns = -1;
 	p->uploads = 64;
 	p->error_deadline_ns = 120 * NS_PER_S;
 }

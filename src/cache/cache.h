@@ -91,7 +91,9 @@ void cache_req_fini(struct cache_req *r); /* drops buf */
 struct cache_params {
 	uint64_t size;	    /* bytes of block data in memory; 0: 256 MiB */
 	uint64_t dirty_max; /* bytes of it; 0: three quarters of size */
-	int64_t write_delay_ns; /* a dirty block may wait so long for more */
+	/* A dirty block waits at most so long for more, if nothing presses; < 0:
+	 * a minute with a journal, else 5 s. */
+	int64_t write_delay_ns;
 	unsigned uploads;   /* at once; 0: 64 */
 	unsigned readahead; /* bytes ahead at most, per stream; 0: adaptive
 			     * up to a quarter of size; 1: none */

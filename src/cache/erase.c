@@ -163,7 +163,7 @@ due_ns(const struct cache *c, const struct range *r)
 		return 0;
 	if (c->erases.n > RANGES_MAX / 2 || r->seq < jnl_pressing(c))
 		return 0;
-	return r->since_ns + c->params.write_delay_ns;
+	return r->since_ns + due_delay(c);
 }
 
 int64_t

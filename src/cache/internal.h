@@ -20,6 +20,7 @@
  *   write_    WRITE and ZERO, and the queue of writers that wait
  *   pace_     how fast writers may go
  *   wb_       write-back: the states of dirty entries, uploads
+ *   due_      which of them is uploaded when
  *   erase_    zeroed blocks on their way to the store
  *   barrier_  DRAIN, and FLUSH without a journal
  *   jnl_      the journal
@@ -365,7 +366,18 @@ void pace_begin(struct cache *c); /* uploads begin after a rest */
 bool pace_hopeless(const struct cache *c);
 void pace_fire(struct loop_timer *t);
 
+/* due.c */
+/* How long a dirty block, or a zeroed range, waits for more. */
+int64_t due_delay(const struct cache *c);
+/* When e is due, of those that wait the one that became dirty first. */
+int64_t due_at(const struct cache *c, const struct entry *e);
+/* e was written to; filled: that made the last of its sectors dirty. */
+void due_wrote(struct cache *c, struct entry *e, bool filled);
+
 /* writeback.c */
+/* To another state, and the list of it (or none). */
+void wb_move(struct cache *c, struct entry *e, enum wb_state to,
+    struct list *on);
 int wb_open(struct cache *c, struct err *e);
 void wb_fini(struct cache *c);
 void wb_cancel_all(struct cache *c);
@@ -476,8 +488,9 @@ int spill_may_pass(const struct cache *c, struct err *e);
 /* Let a dirty entry's data leave memory; false: none can now (those that wait
  * for memory are tried again when one may). */
 bool spill_one(struct cache *c);
-/* There is room for knowing where more dirty data is. */
+/* There is room for knowing where more dirty data is; half of it is used. */
 bool spill_has_room(const struct cache *c);
+bool spill_is_half(const struct cache *c);
 
 /* ahead.c */
 /* A read that begins a block; true: its reader reads in order. */

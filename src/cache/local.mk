@@ -4,6 +4,7 @@ libpail_la_SOURCES += \
 	src/cache/barrier.c \
 	src/cache/bits.h \
 	src/cache/cache.c src/cache/cache.h \
+	src/cache/due.c \
 	src/cache/entry.c \
 	src/cache/erase.c \
 	src/cache/evict.c \

@@ -480,6 +480,12 @@ spill_has_room(const struct cache *c)
 	return c->runs_bytes <= c->params.size / 8;
 }
 
+bool
+spill_is_half(const struct cache *c)
+{
+	return c->runs_bytes > c->params.size / 16;
+}
+
 /* --- opening and closing ---------------------------------------------------------------- */
 
 uint32_t

@@ -11,8 +11,8 @@
  * the upload fails its bits go back to the entry, which so is dirty with the
  * older number (F1) and waits for its next try.
  *
- * wb_pump sends what is due (docs/cache.md) and arms one timer for what will
- * be.  With nothing dirty no timer is armed.
+ * wb_pump sends what is due (due.c) and arms one timer for what will be.  With
+ * nothing dirty no timer is armed.
  */
 #include "config.h"
 
@@ -29,7 +29,7 @@
 #define PER_PAGE (ARENA_PAGE / SECTOR)
 #define FILLS_UNHURRIED 8 /* at once, while nothing presses */
 
-static void
+void
 wb_move(struct cache *c, struct entry *e, enum wb_state to, struct list *on)
 {
 	list_del(&e->wlink);
@@ -46,6 +46,15 @@ wb_kick(struct cache *c)
 		loop_defer(c->loop, &c->pump);
 }
 
+static void
+wake_for(struct cache *c, int64_t due_ns)
+{
+	if (loop_timer_armed(&c->wb_timer) && c->wb_timer.due_ns <= due_ns)
+		return;
+	if (loop_timer_set(c->loop, &c->wb_timer, due_ns) < 0)
+		wb_kick(c); /* no memory for a timer: sooner, then */
+}
+
 int64_t
 wb_backoff(unsigned ntries, int64_t first_ns, int64_t max_ns)
 {
@@ -58,27 +67,6 @@ wb_backoff(unsigned ntries, int64_t first_ns, int64_t max_ns)
 
 /* --- becoming dirty -------------------------------------------------------- */
 
-/* A writer that fills a block and goes on to another is done with it.  filled:
- * this write has made the last of e's sectors dirty; but a block that was sent
- * not long ago is a hot one, and waits its time. */
-static void
-note_left(struct cache *c, struct entry *e, bool filled)
-{
-	struct entry *old = c->left;
-
-	if (old && old != e) {
-		c->left = NULL;
-		if (old->state == WB_DIRTY) {
-			wb_move(c, old, WB_DIRTY, &c->ready);
-			wb_kick(c);
-		}
-	}
-	if (filled &&
-	    (e->sent_ns == 0 ||
-		loop_now(c->loop) - e->sent_ns >= c->params.write_delay_ns))
-		c->left = e;
-}
-
 static bool
 all_dirty(struct cache *c, struct entry *e)
 {
@@ -86,13 +74,23 @@ all_dirty(struct cache *c, struct entry *e)
 	    bits_all(entry_dirty(c, e), 0, c->nsectors);
 }
 
-static void
-wake_for(struct cache *c, int64_t due_ns)
+static struct entry *
+first_of(struct list *l)
 {
-	if (loop_timer_armed(&c->wb_timer) && c->wb_timer.due_ns <= due_ns)
-		return;
-	if (loop_timer_set(c->loop, &c->wb_timer, due_ns) < 0)
-		wb_kick(c); /* no memory for a timer: sooner, then */
+	return list_empty(l) ? NULL
+			     : list_entry(l->next, struct entry, wlink);
+}
+
+static void
+wake_for_oldest(struct cache *c)
+{
+	struct entry *e = first_of(&c->dirty);
+	int64_t at = e ? due_at(c, e) : INT64_MAX;
+
+	if (at <= loop_now(c->loop))
+		wb_kick(c);
+	else if (at < INT64_MAX)
+		wake_for(c, at);
 }
 
 void
@@ -122,11 +120,8 @@ wb_mark(struct cache *c, struct entry *e, unsigned from, unsigned to,
 		stat_inc(c->stats, STAT_CACHE_COALESCED);
 	}
 	e->ndirty += n;
-	note_left(c, e, !was_full && all_dirty(c, e));
-	if (dirty_resident(c) > c->dirty_high)
-		wb_kick(c);
-	else
-		wake_for(c, e->since_ns + c->params.write_delay_ns);
+	due_wrote(c, e, !was_full && all_dirty(c, e));
+	wake_for_oldest(c);
 }
 
 /* e is no longer dirty. */
@@ -449,13 +444,6 @@ wb_start(struct cache *c, struct entry *e, bool awaited)
 	return wb_fill(c, e);
 }
 
-static struct entry *
-first_of(struct list *l)
-{
-	return list_empty(l) ? NULL
-			     : list_entry(l->next, struct entry, wlink);
-}
-
 /* Send what is due; when the next will be. */
 static int64_t
 pump_dirty(struct cache *c, int64_t now)
@@ -463,16 +451,15 @@ pump_dirty(struct cache *c, int64_t now)
 	for (;;) {
 		struct entry *e = first_of(&c->ready);
 		bool awaited = e != NULL;
+		int64_t at;
 
 		if (!e) {
 			e = first_of(&c->dirty);
 			if (!e)
 				return INT64_MAX;
-			if (dirty_resident(c) <= c->dirty_high &&
-			    list_empty(&c->writers) &&
-			    e->seq >= jnl_pressing(c) &&
-			    now < e->since_ns + c->params.write_delay_ns)
-				return e->since_ns + c->params.write_delay_ns;
+			at = due_at(c, e);
+			if (now < at)
+				return at;
 		}
 		/* If not, one of those in flight ends, and kicks. */
 		if (!wb_start(c, e, awaited))

@@ -95,7 +95,8 @@ static const struct conf_opt cache_opts[] = {
 	    .help = "of it, at most so much that is not written yet (three "
 		    "quarters); more of that may be in the journal" },
 	{ "write-delay", 0, CONF_DURATION, S(T, write_delay_ns),
-	    .help = "a changed block waits so long for more changes" },
+	    .help = "a changed block waits at most so long for more changes, "
+		    "while there is room (60s with a journal, else 5s)" },
 	{ "uploads", 0, CONF_UINT, S(T, uploads), .min = 1, .max = 65536,
 	    .help = "blocks written at a time (64)" },
 	{ "read-ahead", 0, CONF_SIZE, S(T, readahead),

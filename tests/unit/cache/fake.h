@@ -84,6 +84,7 @@ rig_init(struct rig *g, uint64_t nblocks, uint32_t block_size)
 	g->l = fake_new(g->loop, nblocks, block_size);
 	cache_params_init(&g->p);
 	g->p.size = 16 << 20;
+	g->p.write_delay_ns = 5 * NS_PER_S; /* as without a journal */
 }
 
 static inline void

@@ -2,6 +2,7 @@
 cache_unit = tests/unit/cache/test_ahead \
 	tests/unit/cache/test_barrier \
 	tests/unit/cache/test_cache \
+	tests/unit/cache/test_due \
 	tests/unit/cache/test_memory \
 	tests/unit/cache/test_parts \
 	tests/unit/cache/test_spill
@@ -32,3 +33,7 @@ tests_unit_cache_test_spill_SOURCES = tests/unit/cache/test_spill.c \
 	$(CACHE_FAKE) tests/lib/simdisk.c tests/lib/simdisk.h
 tests_unit_cache_test_spill_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cache_test_spill_LDADD = $(UNIT_LIBS)
+tests_unit_cache_test_due_SOURCES = tests/unit/cache/test_due.c \
+	$(CACHE_FAKE) tests/lib/simdisk.c tests/lib/simdisk.h
+tests_unit_cache_test_due_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_test_due_LDADD = $(UNIT_LIBS)
