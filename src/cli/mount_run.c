@@ -32,6 +32,7 @@
 #include "cli/exit.h"
 #include "cli/mount_run.h"
 #include "front/control.h"
+#include "front/kept.h"
 #include "front/mounts.h"
 
 /* --- the mount point ------------------------------------------------------- */
@@ -170,6 +171,8 @@ resume_params(struct settings *set, const struct hold_start *start)
 		return;
 	l->lease = l->lease >= LEASE_WRITER ? LEASE_RESUME : LEASE_NONE;
 	l->create = false;
+	set->volume.journal.resume = kept_needs_journal(start->kept)
+	    ? VOLUME_JOURNAL_NEEDED : VOLUME_JOURNAL_SPARE;
 }
 
 static int

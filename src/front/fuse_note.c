@@ -88,6 +88,15 @@ trim_time(struct loop_timer *t)
 		ledger_trim(f->p.ledger);
 }
 
+/* A flush does not wait for the store. */
+static bool
+flush_is_cheap(struct fuse_front *f)
+{
+	uint64_t next, written;
+
+	return volume_logged(f->volume, &next, &written);
+}
+
 uint64_t
 fuse_note_flush(struct fuse_front *f)
 {
@@ -106,6 +115,8 @@ fuse_note_flushed(struct fuse_front *f, uint64_t mark, int rc)
 	if (!loop_timer_armed(&f->trim) && ledger_used(l) > 0)
 		arm_trim(f);
 
+	if (rc == 0 && had_gap) /* before it is whole */
+		ledger_set_journal(l, flush_is_cheap(f));
 	if (rc == 0)
 		ledger_flushed(l, mark);
 	if (had_gap && !ledger_has_gap(l) && f->gap_said) {
@@ -116,15 +127,6 @@ fuse_note_flushed(struct fuse_front *f, uint64_t mark, int rc)
 	note_waiting(f);
 	if (!list_empty(&f->unnoted))
 		flush_for_room(f);
-}
-
-/* A flush does not wait for the store. */
-static bool
-flush_is_cheap(struct fuse_front *f)
-{
-	uint64_t next, written;
-
-	return volume_logged(f->volume, &next, &written);
 }
 
 /* Under a heavy load that is so between any two flushes of a file system: it is

@@ -47,6 +47,7 @@ enum {
 	AT_ID = AT_INIT + KEPT_INIT_MAX,
 	AT_WHEN = AT_ID + 40,
 	AT_LEDGER = AT_WHEN + 24, /* state */
+	AT_JOURNAL = AT_LEDGER + 4,
 	AT_RING = AT_LEDGER + 8,  /* size */
 	AT_HEAD = AT_RING + 8,
 	AT_TAIL = AT_HEAD + 8,
@@ -300,6 +301,18 @@ void
 kept_set_tail(struct kept *k, uint64_t tail)
 {
 	put_le64(k->page + AT_TAIL, tail);
+}
+
+void
+kept_set_journal(struct kept *k, bool needed)
+{
+	put_le32(k->page + AT_JOURNAL, needed);
+}
+
+bool
+kept_needs_journal(const struct kept *k)
+{
+	return get_le32(k->page + AT_JOURNAL) != 0;
 }
 
 static size_t

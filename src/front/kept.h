@@ -69,6 +69,11 @@ bool kept_can_resend(const struct kept *k);
 /* May another process go on, if the one that serves dies this very moment? */
 bool kept_survives(const struct kept *k);
 
+/* What was flushed may be in the journal only: a successor needs it.  Else it can
+ * do without, since the store has everything. */
+void kept_set_journal(struct kept *k, bool needed);
+bool kept_needs_journal(const struct kept *k);
+
 /* The ledger's own.  -EPROTO: what is there makes no sense. */
 int kept_get_ledger(
     const struct kept *k, struct ledger_place *p, struct err *e);

@@ -380,3 +380,9 @@ ledger_has_gap(const struct ledger *l)
 {
 	return l->p.state == LEDGER_GAP;
 }
+
+void
+ledger_set_journal(struct ledger *l, bool used)
+{
+	kept_set_journal(l->kept, used);
+}

@@ -89,6 +89,9 @@ bool ledger_trim(struct ledger *l);
  */
 void ledger_give_up(struct ledger *l);
 bool ledger_has_gap(const struct ledger *l);
+/* Is a journal in use?  If not, all that a flush covered is in the store
+ * (kept_set_journal). */
+void ledger_set_journal(struct ledger *l, bool used);
 
 /* In the order in which they were noted; an error of fn ends it.  -EBADMSG: the
  * ring is damaged. */

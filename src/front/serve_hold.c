@@ -174,6 +174,7 @@ serve_begin_ledger(struct serve *s, struct err *e)
 
 	if (h == NULL)
 		return 0;
+	uint64_t next, written;
 	int rc = ledger_open(h->kept, &s->ledger, e);
 
 	if (rc == 0 && h->resume && s->ledger != NULL) {
@@ -188,6 +189,9 @@ serve_begin_ledger(struct serve *s, struct err *e)
 	    (s->ledger != NULL || s->p.fuse.read_only)) {
 		ledger_start(h->kept, s->ledger);
 	}
+	if (rc == 0)
+		kept_set_journal(h->kept,
+		    volume_logged(s->volume, &next, &written));
 	return rc;
 }
 
@@ -222,6 +226,7 @@ serve_leave(struct serve *s, struct err *e)
 	fuse_front_leave(s->front);
 	if (s->ledger != NULL)
 		ledger_start(s->p.hold->kept, s->ledger); /* all is flushed */
+	kept_set_journal(s->p.hold->kept, false); /* to the store */
 	storedoor_close(s->door);
 	int rc = volume_leave(s->volume, e);
 

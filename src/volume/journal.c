@@ -220,7 +220,7 @@ open_journal(struct volume_journaling *vj, const char *path,
 	if (rc < 0)
 		return rc;
 	rc = journal_open(d, &jid, p->salvage, &vj->v->journal, e);
-	if (rc == -ENOENT) { /* blank */
+	if (rc == -ENOENT && p->resume != VOLUME_JOURNAL_NEEDED) { /* blank */
 		rc = journal_format(d, &jid, e);
 		if (rc == 0)
 			rc = journal_open(
@@ -231,7 +231,42 @@ open_journal(struct volume_journaling *vj, const char *path,
 		rdev_close(d);
 		return rc;
 	}
+	if (p->resume == VOLUME_JOURNAL_NEEDED &&
+	    !journal_knows_lease(vj->v->journal, vj->lease))
+		return err_set(e, -ESTALE, "%s is not the journal that this "
+		    "mount had; what was flushed may have been in that one "
+		    "only", path);
 	return journal_announce(vj->v->journal, vj->lease, e);
+}
+
+/*
+ * The one that was asked for.  Who goes on after a crash must find the journal of
+ * before: without it flushed data is lost, and whoever has the disk mounted would
+ * not be told.  But if that had failed, and everything is in the store, it is no
+ * reason to lose what was not flushed yet, which nobody else has.
+ */
+static int
+open_named(struct volume_journaling *vj, const char *path,
+    const struct layout_identity *id, struct err *e)
+{
+	const struct volume_journal *p = &vj->p->journal;
+	struct volume *v = vj->v;
+	int rc;
+
+	if (p->resume == VOLUME_JOURNAL_NEEDED && access(path, F_OK) < 0)
+		return err_set(e, -ESTALE, "the journal %s has gone: %s; what "
+		    "was flushed may have been in it only", path,
+		    strerror(errno));
+	rc = open_journal(vj, path, id, e);
+	if (rc == 0 || rc == -EBADMSG || p->resume != VOLUME_JOURNAL_SPARE)
+		return rc;
+	if (v->journal)
+		(void)journal_close(v->journal, false, NULL);
+	v->journal = NULL;
+	log_warn("%s: without its journal, so that each flush waits for the "
+		 "store: %s", v->url, err_text(e));
+	err_clear(e);
+	return 0;
 }
 
 /* The default one: without it, rather than not at all, if it cannot be made; but
@@ -244,8 +279,9 @@ open_auto(struct volume_journaling *vj, const char *path,
 	int rc = there ? 0 : make_dirs(vj->p->journal.dir, e);
 
 	if (rc == 0)
-		rc = open_journal(vj, path, id, e);
-	if (rc == 0 || there || access(path, F_OK) == 0)
+		rc = open_named(vj, path, id, e);
+	if (rc == 0 || there || access(path, F_OK) == 0 ||
+	    vj->p->journal.resume == VOLUME_JOURNAL_NEEDED)
 		return rc;
 	log_warn("%s: no journal, so that each flush waits for the store: %s",
 	    vj->v->url, err_text(e));
@@ -327,7 +363,7 @@ vj_found(void *arg, const struct layout_identity *id, const char *lease,
 	v->journal_path = strdup(p->path ? p->path : p->dev->path);
 	if (!v->journal_path)
 		return err_errno(e, -ENOMEM, "journal");
-	return open_journal(vj, v->journal_path, id, e);
+	return open_named(vj, v->journal_path, id, e);
 }
 
 /* --- applying it -------------------------------------------------------------------- */

@@ -72,6 +72,13 @@ enum volume_journal_mode {
 			      * it cannot be made */
 	VOLUME_JOURNAL_PATH  /* a file, made if there is none, or a partition */
 };
+/* Who goes on with a mount after a crash (LEASE_RESUME) knows which it is. */
+enum volume_journal_resume {
+	VOLUME_JOURNAL_FIRST,  /* nobody was before */
+	VOLUME_JOURNAL_NEEDED, /* -ESTALE if it is not there, or another one */
+	VOLUME_JOURNAL_SPARE   /* without it, rather than not at all */
+};
+
 struct volume_journal {
 	enum volume_journal_mode mode;
 	const char *path;
@@ -82,6 +89,7 @@ struct volume_journal {
 	uint64_t size; /* of a file that is made; 0: 256 MiB */
 	bool salvage;  /* apply what comes before damage */
 	bool force;	  /* apply it though the lease is not known to it */
+	enum volume_journal_resume resume;
 };
 
 /*

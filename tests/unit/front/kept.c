@@ -54,6 +54,8 @@ round_trip(void **state)
 	kept_add_count(&a, KEPT_CRASHES);
 	kept_add_count(&a, KEPT_CRASHES);
 	kept_add_count(&a, KEPT_UPGRADES);
+	assert_false(kept_needs_journal(&a));
+	kept_set_journal(&a, true);
 
 	/* Another process, by the descriptor. */
 	assert_int_equal(kept_adopt(&b, dup(a.fd), NULL), 0);
@@ -68,6 +70,9 @@ round_trip(void **state)
 	assert_int_equal(p.pid, 5);
 	assert_int_equal(kept_get_count(&b, KEPT_CRASHES), 2);
 	assert_int_equal(kept_get_count(&b, KEPT_UPGRADES), 1);
+	assert_true(kept_needs_journal(&b));
+	kept_set_journal(&b, false);
+	assert_false(kept_needs_journal(&b));
 	/* The places. */
 	assert_memory_equal(b.page, "PAILKEPT\1\0\0\0", 12);
 	assert_int_equal(get_le32(b.page + 16), 2);
