@@ -7,7 +7,8 @@
  * a time and complete in any order; written_seq is the end of those without a
  * gap.  One flush is in flight at a time, and covers what was written when it
  * was submitted; all who wait for no more than that are answered by it, and
- * those who have come meanwhile share the next one.
+ * those who have come meanwhile share the next one.  What nobody waits for is
+ * flushed when it is much, or has waited for JOURNAL_AGE (J10).
  *
  * Where all that was written is flushed and nothing is in flight, a record that
  * somebody waits for goes out as a durable write: one way to the disk in place
@@ -111,6 +112,7 @@ can_be_durable(const struct journal *j, const struct rec *r)
 }
 
 static void wake_waits(struct journal *j);
+static void age_begin(struct journal *j);
 
 static void
 rec_written(struct rdev_req *req)
@@ -146,6 +148,7 @@ rec_written(struct rdev_req *req)
 	}
 	wake_waits(j);
 	submit_awaited(j);
+	age_begin(j);
 	flush_kick(j);
 	space_room(j);
 }
@@ -414,25 +417,51 @@ flush_done(struct rdev_req *r)
 	if (!j->failed)
 		j->flushed_seq = j->flushing_seq;
 	wake_waits(j);
+	age_begin(j);
 	flush_kick(j);
+}
+
+static void
+age_over(struct loop_timer *t)
+{
+	struct journal *j = container_of(t, struct journal, age);
+
+	j->aged = true;
+	flush_kick(j);
+}
+
+/* Something is written and not flushed: see that it is, some time. */
+static void
+age_begin(struct journal *j)
+{
+	if (j->failed || j->written_seq <= j->flushed_seq ||
+	    loop_timer_armed(&j->age))
+		return;
+	if (loop_timer_set(
+		j->loop, &j->age, loop_now(j->loop) + JOURNAL_AGE_NS) < 0)
+		j->aged = true; /* no memory for a timer: sooner, then */
 }
 
 void
 flush_kick(struct journal *j)
 {
-	bool wanted = !list_empty(&j->waits) || j->unflushed >= JOURNAL_WINDOW;
+	bool due;
 
-	if (j->flushing || j->failed || !wanted ||
+	if (j->written_seq <= j->flushed_seq)
+		j->aged = false;
+	due = j->aged || j->unflushed >= JOURNAL_WINDOW;
+	if (j->flushing || j->failed || (!due && list_empty(&j->waits)) ||
 	    j->written_seq <= j->flushed_seq)
 		return;
 	/* It would be too early for the first of them. */
-	if (j->unflushed < JOURNAL_WINDOW &&
+	if (!due &&
 	    list_entry(j->waits.next, struct journal_wait, link)->seq >
 		j->written_seq)
 		return;
 	j->flushing = true;
 	j->flushing_seq = j->written_seq;
 	j->unflushed = 0;
+	j->aged = false;
 	j->flush_req = (struct rdev_req){
 	    .op = RDEV_FLUSH, .done = flush_done, .arg = j};
 	j->nreq++;
@@ -467,6 +496,7 @@ append_open(struct journal *j, struct err *e)
 	list_init(&j->woken);
 	j->wake.run = wake_run;
 	j->linger.fire = linger_over;
+	j->age.fire = age_over;
 	j->max = 3 * RECS_MIN + (unsigned)recs_for(j, j->super.block_size);
 	if (!recs_reserve(j, RECS_MIN))
 		return err_errno(e, -ENOMEM, "journal %s", j->dev->path);
@@ -479,6 +509,7 @@ append_fini(struct journal *j)
 	struct list *l;
 
 	loop_timer_cancel(&j->linger);
+	loop_timer_cancel(&j->age);
 	if (j->open)
 		rec_put(j, j->open);
 	j->open = NULL;

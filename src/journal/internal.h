@@ -23,6 +23,7 @@
 #define JOURNAL_WINDOW (16u << 20)  /* unflushed bytes that start a flush */
 #define JOURNAL_EVIDENCE (256u << 20) /* how far damage is looked for */
 #define JOURNAL_LINGER_NS (50 * 1000000ll)
+#define JOURNAL_AGE_NS (5000 * 1000000ll) /* unflushed for so long: the same */
 
 struct seg {
 	uint64_t first_op; /* or what came next when it was begun */
@@ -129,6 +130,8 @@ struct journal {
 	bool flushing;
 	uint64_t flushing_seq, flushed_seq;
 	uint64_t unflushed; /* bytes written since the last flush began */
+	struct loop_timer age; /* of what is written and not flushed */
+	bool aged;
 	struct loop_task wake;
 	struct list woken; /* waits that are over */
 

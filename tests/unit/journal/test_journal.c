@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/must.h"
 #include "journal/journal.h"
@@ -522,6 +523,61 @@ test_group_commit(void **state)
 	rig_free(g);
 }
 
+/* Something is appended, and the power goes so much later; nobody flushes. */
+static uint64_t
+ops_after(int64_t ns)
+{
+	struct rig *g = rig_new(false);
+	uint64_t ops;
+
+	rig_open(g);
+	rig_start(g);
+	put(g, 0, 1, 4096);
+	wait_ns(g->loop, ns);
+	g->w.cut = true;
+	rig_close(g, false);
+	simdisk_settle(g->disk, SIM_KEEP_NONE);
+	g->w.cut = false;
+	rig_open(g);
+	ops = journal_found(g->j)->ops;
+	rig_close(g, false);
+	rig_free(g);
+	return ops;
+}
+
+static void
+test_unflushed_for_5_s_at_most(void **state)
+{
+	(void)state;
+	assert_int_equal(ops_after(4 * NS_PER_S), 0);
+	assert_int_equal(ops_after(5 * NS_PER_S + 100 * NS_PER_MS), 1);
+}
+
+/* One flush, not one each 5 s, and none for what somebody has flushed. */
+static void
+test_idle_it_flushes_nothing(void **state)
+{
+	struct rig *g = rig_new(false);
+	struct journal_status was, is;
+
+	(void)state;
+	rig_open(g);
+	rig_start(g);
+	put(g, 0, 1, 4096);
+	wait_ns(g->loop, NS_PER_S);
+	assert_int_equal(flush(g), 0);
+	journal_get_status(g->j, &was);
+	wait_ns(g->loop, 60 * NS_PER_S);
+	journal_get_status(g->j, &is);
+	assert_int_equal(is.flushes, was.flushes);
+	put(g, 0, 2, 4096);
+	wait_ns(g->loop, 60 * NS_PER_S);
+	journal_get_status(g->j, &is);
+	assert_int_equal(is.flushes, was.flushes + 1);
+	rig_close(g, true);
+	rig_free(g);
+}
+
 static void
 test_room_comes_back(void **state)
 {
@@ -742,6 +798,8 @@ main(void)
 	    cmocka_unit_test(test_damage_after_a_start),
 	    cmocka_unit_test(test_one_superblock_is_enough),
 	    cmocka_unit_test(test_group_commit),
+	    cmocka_unit_test(test_unflushed_for_5_s_at_most),
+	    cmocka_unit_test(test_idle_it_flushes_nothing),
 	    cmocka_unit_test(test_room_comes_back),
 	    cmocka_unit_test(test_durable_writes),
 	    cmocka_unit_test(test_failure_is_for_good),
