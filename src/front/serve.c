@@ -460,6 +460,7 @@ serve_run(struct serve *s, struct volume *v, const struct serve_params *p,
 		serve_end_hold(s);
 		return rc;
 	}
+	loop_be_prompt();
 	rc = loop_run(s->loop);
 	if (rc < 0) {
 		/* epoll itself failed: nothing can be done any more. */

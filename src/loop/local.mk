@@ -4,5 +4,6 @@ libpail_la_SOURCES += \
 	src/loop/fileio_workers.c \
 	src/loop/heap.c src/loop/heap.h \
 	src/loop/loop.c src/loop/loop.h \
+	src/loop/prompt.c \
 	src/loop/signal.c \
 	src/loop/work.c src/loop/work.h

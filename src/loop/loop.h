@@ -34,6 +34,9 @@ void loop_free(struct loop *l);
  * a callback of the same loop.  A loop_stop before the run ends it at once. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+/* The calling thread serves others: it wishes to run soon after it wakes, and
+ * for short times.  Never fails. */
+void loop_be_prompt(void);
 /* Run turns until *done is true (the synchronous tools' way to wait); heeds no
  * loop_stop. */
 int loop_run_until(struct loop *l, const bool *done);

@@ -24,3 +24,9 @@ tests_unit_loop_test_fault_SOURCES = tests/unit/loop/test_fault.c \
 tests_unit_loop_test_fault_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_loop_test_fault_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 tests_unit_loop_test_fault_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/loop/test_prompt
+TESTS += tests/unit/loop/test_prompt
+tests_unit_loop_test_prompt_SOURCES = tests/unit/loop/test_prompt.c
+tests_unit_loop_test_prompt_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_loop_test_prompt_LDADD = $(UNIT_LIBS)
