@@ -2,6 +2,7 @@
 #ifndef STORE_YIELD_H
 #define STORE_YIELD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -12,15 +13,19 @@
  *  Y2. While somebody reads, at least YIELD_MIN, and half as many as there are
  *	reads in flight, read-ahead included: so readers slow writers down but
  *	never stop them.
- *  Y3. Between the two as many as make a read at most half again as long as it
- *	is beside YIELD_MIN writes.
+ *  Y3. Between the two as many as make a read at most 2/5 longer than it is
+ *	beside YIELD_MIN writes; what is too much is tried less and less often.
  */
-#define YIELD_MIN 2
+#define YIELD_MIN 1
 #define YIELD_ROUND 32
 
 struct yield {
 	unsigned max;	   /* while somebody reads */
 	unsigned grow;	   /* times so many after a good round */
+	unsigned before;   /* max, before the last step up was tried; or 0 */
+	bool doubt;	   /* the last round was too long, without a step */
+	unsigned patience; /* rounds between two steps up, ... */
+	unsigned wait;	   /* ... that are left */
 	unsigned slots;	   /* the most there can be */
 	int64_t base_ns;   /* a read beside few writes; 0: not known */
 	int64_t last_ns;   /* when the last read ended; 0: none has */

@@ -176,6 +176,35 @@ Y3_a_server_that_does_one_thing_at_a_time(void **state)
 	assert_true(most <= 6);
 }
 
+/* Server and client on one machine of two processors. */
+static int64_t
+two_processors(struct model *m)
+{
+	double u = (rnd(m, 1000000) + 1) / 1e6;
+
+	return (int64_t)((1.5 + 1.5 * m->writes) * (0.6 - 0.4 * log(u)) *
+	    NS_PER_MS);
+}
+
+/* What is too much is not tried all the time: reads feel it, too. */
+static void
+Y3_a_server_that_bears_one(void **state)
+{
+	struct model m;
+	unsigned n = 0;
+
+	begin(&m, two_processors);
+	for (int i = 0; i < 1000; i++)
+		one_read(&m);
+	for (int i = 0; i < 20000; i++) {
+		one_read(&m);
+		n += m.writes > 1;
+	}
+	assert_true(n > 0);
+	if (n > 20000 / 7)
+		fail_msg("%u of 20000", n);
+}
+
 static void
 Y3_a_server_that_does_eight(void **state)
 {
@@ -224,6 +253,7 @@ main(void)
 	    cmocka_unit_test(Y3_nor_does_jitter),
 	    cmocka_unit_test(Y3_nor_do_very_different_times),
 	    cmocka_unit_test(Y3_a_server_that_does_one_thing_at_a_time),
+	    cmocka_unit_test(Y3_a_server_that_bears_one),
 	    cmocka_unit_test(Y3_a_server_that_does_eight),
 	    cmocka_unit_test(Y3_a_server_that_becomes_slow),
 	};
