@@ -91,6 +91,8 @@ state_word(const struct pool_member_status *m)
 		return "faulted";
 	if (m->state == RAW_MEMBER_OFFLINE)
 		return "offline";
+	if (m->silent)
+		return "silent";
 	if (!m->here)
 		return "missing";
 	return m->state == RAW_MEMBER_ONLINE   ? "online"
@@ -364,10 +366,40 @@ open_member(struct store_cmd *c, const json_t *question, struct rdev **dev)
 	    &c->err);
 }
 
+/* One that was only silent has its device open: it is that which the question
+ * names.  True: it is answered. */
+static bool
+recall(struct store_cmd *c, const json_t *question)
+{
+	const char *path =
+	    json_string_value(json_object_get(question, "path"));
+	struct pool_status s;
+	unsigned column;
+
+	pool_get_status(c->pool, &s);
+	if (path != NULL)
+		for (column = 0; column < s.k + s.m; column++)
+			if (s.member[column].silent &&
+			    strcmp(s.member[column].path, path) == 0)
+				break;
+	if (path == NULL && find_member(c, question, &column) < 0) {
+		end(c, NULL);
+		return true;
+	}
+	if (column == s.k + s.m || !s.member[column].silent)
+		return false;
+	if (pool_member_recall(c->pool, &c->change, column, &c->err) < 0)
+		end(c, NULL);
+	return true;
+}
+
 static void
 do_online(struct store_cmd *c, const json_t *question)
 {
 	struct rdev *dev;
+
+	if (recall(c, question))
+		return;
 	int rc = json_object_get(question, "member") != NULL ?
 	    open_member(c, question, &dev) :
 	    open_device(c, question, &dev);

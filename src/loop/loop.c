@@ -182,6 +182,13 @@ loop_now(const struct loop *l)
 	return l->now_ns;
 }
 
+void
+loop_skip(struct loop *l, int64_t ns)
+{
+	must(l->virtual_time && ns >= 0);
+	l->now_ns += ns;
+}
+
 /* --- tasks ---------------------------------------------------------------- */
 
 void

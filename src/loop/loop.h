@@ -41,6 +41,10 @@ void loop_be_prompt(void);
  * loop_stop. */
 int loop_run_until(struct loop *l, const bool *done);
 
+/* Of a virtual loop: its thread does not run for so long (the process is
+ * stopped, the machine sleeps), and then finds that it is late. */
+void loop_skip(struct loop *l, int64_t ns);
+
 /* The thread that runs l is the caller's (true as well while none runs it). */
 bool loop_is_mine(const struct loop *l);
 

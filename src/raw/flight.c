@@ -11,7 +11,11 @@
  *	older than	what
  *	hedge limit	a read is given up; see below
  *	2 s		the member is suspect: reads go around it
- *	io_timeout	the member is out (member_timed_out), for good
+ *	as silent.c has it	the member is out
+ *
+ * Time counts as far as we ran ourselves: a process that was stopped, or a
+ * machine that slept, finds everything old that was under way, and nothing of it
+ * is the fault of a device.  So a turn counts for STEP_NS at most.
  *
  * The hedge limit is 4 times the p99 of its peers (the median of them), at
  * least 10 ms; and a read is only hedged while most peers are not as far behind
@@ -40,8 +44,10 @@
 #include "raw/member.h"
 #include "raw/pool_int.h"
 #include "raw/rdev.h"
+#include "raw/silent.h"
 
 #define TICK_NS (5 * NS_PER_MS)
+#define STEP_NS (10 * TICK_NS)
 #define FEW_READS 32 /* fewer in a window say nothing */
 
 struct flight {
@@ -55,7 +61,7 @@ struct flight {
 	bool patient;
 	bool giving_up; /* the task will end up */
 	bool landed;	/* the device has answered meanwhile */
-	int64_t start_ns;
+	int64_t start_ns; /* of the pool's ran_ns */
 	struct loop_task task;
 };
 
@@ -80,6 +86,17 @@ flight_free(struct flight *f)
 	list_del(&f->link);
 	buf_unref(f->mem);
 	free(f);
+}
+
+/* The time as far as we ran. */
+static int64_t
+ran(struct pool *p)
+{
+	int64_t now = loop_now(p->loop), step = now - p->looked_ns;
+
+	p->looked_ns = now;
+	p->ran_ns += step < STEP_NS ? step : STEP_NS;
+	return p->ran_ns;
 }
 
 /* --- giving up ------------------------------------------------------------- */
@@ -151,10 +168,16 @@ static void
 answered(struct flight *f)
 {
 	struct flights *fs = flights_of(f);
-	int64_t took = loop_now(f->pool->loop) - f->start_ns;
+	int64_t took = ran(f->pool) - f->start_ns;
 
+	if (f->start_ns > fs->heard_ns)
+		fs->heard_ns = f->start_ns;
 	if (f->req.op == RDEV_READ && f->req.rc == 0)
 		count_read(fs, took);
+	/* One for which there was no memory has never been there. */
+	if ((f->req.op == RDEV_WRITE || f->req.op == RDEV_FLUSH) &&
+	    f->req.rc < 0 && f->req.rc != -ENOMEM)
+		fs->late_rc = f->req.rc;
 }
 
 static void
@@ -202,7 +225,7 @@ launch(struct flight *f)
 	struct pool *p = f->pool;
 	struct member *m = &p->member[f->column];
 
-	f->start_ns = loop_now(p->loop);
+	f->start_ns = ran(p);
 	list_push_back(&m->flights.up, &f->link);
 	rdev_submit(m->dev, &f->req);
 }
@@ -303,11 +326,11 @@ oldest_age(const struct list *l, int64_t now)
 	return now - list_entry(l->next, struct flight, link)->start_ns;
 }
 
-/* Of all that the device has not answered, waited for or not. */
-static int64_t
-longest(const struct flights *fs, int64_t now)
+int64_t
+flight_longest(const struct pool *p, unsigned column)
 {
-	int64_t a = 0, b = 0;
+	const struct flights *fs = &p->member[column].flights;
+	int64_t a = 0, b = 0, now = p->ran_ns;
 
 	/* A discard may take its time. */
 	list_for_each(l, &fs->up) {
@@ -326,6 +349,18 @@ longest(const struct flights *fs, int64_t now)
 			b = now - f->start_ns;
 	}
 	return a > b ? a : b;
+}
+
+int64_t
+flight_unwritten(const struct pool *p, unsigned column)
+{
+	list_for_each(l, &p->member[column].flights.up) {
+		const struct flight *f = list_entry(l, struct flight, link);
+
+		if (f->req.op == RDEV_WRITE || f->req.op == RDEV_FLUSH)
+			return p->ran_ns - f->start_ns;
+	}
+	return 0;
 }
 
 static int
@@ -408,13 +443,10 @@ static void
 look_at(struct pool *p, unsigned column, int64_t now)
 {
 	struct flights *fs = &p->member[column].flights;
-	int64_t age = longest(fs, now), limit = p->io_timeout_ns;
+	int64_t age = flight_longest(p, column);
 
-	if (!member_is_spare(p, column))
-		limit *= FLIGHT_LAST_FACTOR;
-	if (age >= limit) {
+	if (silent_look(p, column)) {
 		fs->timeouts++;
-		member_timed_out(p, column, age);
 		return;
 	}
 	if (!fs->suspect && age >= FLIGHT_SUSPECT_NS) {
@@ -498,14 +530,14 @@ send_unsent(struct pool *p, unsigned column)
 static void
 look(struct pool *p)
 {
-	int64_t now = loop_now(p->loop);
+	int64_t now = loop_now(p->loop), us = ran(p);
 	bool busy = flight_any(p);
 
 	feed_starved(p);
 	for (unsigned c = 0; c < p->n; c++) {
 		send_unsent(p, c);
 		if (pool_dev(p, c))
-			look_at(p, c, now);
+			look_at(p, c, us);
 		busy = busy || (pool_dev(p, c) && !flight_none(p, c));
 	}
 	if (now - p->window_ns >= FLIGHT_WINDOW_NS) {
@@ -534,7 +566,7 @@ flight_init(struct pool *p)
 	list_init(&p->starved);
 	p->tick.fire = tick;
 	p->tick_task.run = tick_now;
-	p->window_ns = loop_now(p->loop);
+	p->window_ns = p->looked_ns = loop_now(p->loop);
 	for (unsigned c = 0; c < RAW_MAX_MEMBERS; c++)
 		flights_init(&p->member[c].flights);
 }

@@ -15,8 +15,8 @@
  * A read that is late is given back with FLIGHT_LATE, and the extent is read
  * from the others; when the device answers at last, nobody listens.  So the
  * memory of a read belongs to a buf, of which the flight keeps a reference
- * until then.  A write waits, at most for the pool's io_timeout; then the
- * member is out, and everything under way to it ends with -EIO.
+ * until then.  A write waits, as long as silent.h has it; then the member is out,
+ * and everything under way to it ends with -EIO.
  */
 struct buf;
 struct pool;
@@ -25,9 +25,7 @@ struct rdev_req;
 /* rc of a read that is not waited for any longer: no error of the device. */
 #define FLIGHT_LATE (-EINPROGRESS)
 
-#define FLIGHT_SUSPECT_NS (2 * NS_PER_S)     /* then reads go around it */
-#define FLIGHT_TIMEOUT_NS (10 * NS_PER_S)    /* the usual io_timeout */
-#define FLIGHT_LAST_FACTOR 6 /* ... of one that cannot be done without */
+#define FLIGHT_SUSPECT_NS (2 * NS_PER_S) /* then reads go around it */
 #define FLIGHT_HEDGE_LEAST_NS (10 * NS_PER_MS)
 #define FLIGHT_HEDGE_UNKNOWN_NS (100 * NS_PER_MS)
 #define FLIGHT_WINDOW_NS (10 * NS_PER_S) /* of latencies */
@@ -42,6 +40,8 @@ struct flights {
 	bool slow;
 	unsigned slow_windows; /* so many in a row it was much slower */
 	uint64_t timeouts, hedged, late;
+	int late_rc; /* the last error of a write or flush, late or not */
+	int64_t heard_ns; /* when the newest began that was answered */
 	/* Read latencies: of this window, and p99 of the one before. */
 	struct stat_hist reads;
 	uint64_t p99_ns; /* 0: too few */
@@ -63,6 +63,10 @@ void flight_give_up(struct pool *p, unsigned column);
 bool flight_any(const struct pool *p);
 /* Nothing at all is under way to this one. */
 bool flight_none(const struct pool *p, unsigned column);
+/* As of the last look, how long it has left unanswered: anything, waited for or
+ * not; the oldest write or flush that somebody waits for.  0: nothing. */
+int64_t flight_longest(const struct pool *p, unsigned column);
+int64_t flight_unwritten(const struct pool *p, unsigned column);
 /* The device goes: what it answers from now on is nobody's. */
 void flight_orphan(struct pool *p, unsigned column);
 

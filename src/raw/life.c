@@ -109,6 +109,7 @@ pool_alloc(struct loop *l)
 	list_init(&p->gated);
 	p->ckpt_timer.fire = ckpt_due;
 	flight_init(p);
+	silent_init(p);
 	return p;
 }
 
@@ -315,8 +316,6 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 	p->read_only = true;
 	p->reading_only = op->read_only;
 	p->write_at_risk = op->force_degraded;
-	p->io_timeout_ns =
-	    op->io_timeout_ns ? op->io_timeout_ns : FLIGHT_TIMEOUT_NS;
 	rc = recover_members(p, left, n, op->force_degraded, e);
 	if (rc < 0)
 		goto fail;
@@ -370,6 +369,7 @@ pool_open(struct loop *l, struct rdev **devs, unsigned n,
 fail:
 	if (p) {
 		p->read_only = true;
+		silent_stop(p);
 		rebuild_halt(p);
 		discard_stop(p);
 		move_stop(p);
@@ -400,6 +400,7 @@ void
 pool_abandon(struct pool *p)
 {
 	p->read_only = true;
+	silent_stop(p);
 	rebuild_halt(p);
 	discard_stop(p);
 	move_stop(p);
@@ -422,6 +423,7 @@ pool_close(struct pool *p, struct err *e)
 
 	/* A checkpoint, or a change, has a SYNC of its own. */
 	must(p->requests == 0 || p->ckpt || p->changes || !move_idle(p));
+	silent_stop(p);
 	rebuild_pause(p);
 	discard_stop(p);
 	rc = move_end(p);

@@ -38,6 +38,7 @@ libpail_la_SOURCES += \
 	src/raw/xio_read.c \
 	src/raw/status.c \
 	src/raw/scrub.c src/raw/scrub.h \
+	src/raw/silent.c src/raw/silent.h \
 	src/raw/tail.c src/raw/tail.h \
 	src/raw/write.c src/raw/write.h \
 	src/raw/xio.c src/raw/xio.h

@@ -2,8 +2,8 @@
 /*
  * member.c: members that fail; see member.h and docs/raw.md, "Membership".
  *
- *	write or flush fails, no answer --> out in memory, the gate is shut,
- *	    what is under way to it ends
+ *	write or flush fails, no answer (silent.c) --> out in memory, the gate
+ *	    is shut, what is under way to it ends
  *	    --> superblocks with the next epoch on all others, both halves
  *	    --> the gate opens: what completed meanwhile is acknowledged
  *
@@ -25,6 +25,7 @@
 #include "raw/pool_int.h"
 #include "raw/rebuild.h"
 #include "raw/rdev.h"
+#include "raw/silent.h"
 
 /* The last max characters of it. */
 static const char *
@@ -131,6 +132,21 @@ too_few_left(struct pool *p, const struct member *last, unsigned left)
 	pool_stop_writes(p, &e);
 }
 
+/* In a new epoch; the gate is shut until they know. */
+static void
+tell_others(struct pool *p)
+{
+	if (p->gate) {
+		p->epoch_stale = true;
+		return;
+	}
+	p->gate = true;
+	p->super.epoch++;
+	p->epoch_update =
+	    (struct super_update){.done = epoch_written, .arg = p};
+	member_update_supers(p, &p->epoch_update);
+}
+
 void
 member_take_out(struct pool *p, unsigned column, enum raw_member_state state,
     bool whole)
@@ -168,15 +184,20 @@ member_take_out(struct pool *p, unsigned column, enum raw_member_state state,
 		    "is back or replaced");
 	if (flight_none(p, column))
 		member_idle(p, column);
-	if (p->gate) {
-		p->epoch_stale = true;
-		return;
-	}
-	p->gate = true;
-	p->super.epoch++;
-	p->epoch_update =
-	    (struct super_update){.done = epoch_written, .arg = p};
-	member_update_supers(p, &p->epoch_update);
+	tell_others(p);
+}
+
+void
+member_restate(
+    struct pool *p, unsigned column, enum raw_member_state state)
+{
+	struct raw_member *rm = &p->super.member[column];
+
+	must(p->member[column].failed && p->in_service);
+	rm->state = state;
+	if (state == RAW_MEMBER_FAULTED)
+		rm->whole_seq = 0;
+	tell_others(p);
 }
 
 static void
@@ -197,7 +218,7 @@ member_idle(struct pool *p, unsigned column)
 	struct member *m = &p->member[column];
 
 	/* While it is being opened the devices are the caller's. */
-	if (!m->failed || !m->dev || !p->opened)
+	if (!m->failed || !m->dev || !p->opened || silent_answered(p, column))
 		return;
 	m->close_task.run = close_device;
 	loop_defer(p->loop, &m->close_task);
@@ -224,16 +245,6 @@ member_failed(
 	member_event(p, (int)column, MEMBER_BAD,
 	    "%s at %llu failed: %s; the member is taken out of the store", what,
 	    (unsigned long long)off, strerror(-rc));
-	out(p, column);
-}
-
-void
-member_timed_out(struct pool *p, unsigned column, int64_t age_ns)
-{
-	p->member[column].failed_rc = -ETIMEDOUT;
-	member_event(p, (int)column, MEMBER_BAD,
-	    "no answer for %.1f s; the member is taken out of the store",
-	    (double)age_ns / 1e9);
 	out(p, column);
 }
 

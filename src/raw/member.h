@@ -12,8 +12,8 @@
  * Members that fail, and updates of the superblock.
  *
  * A member that does not take a write or a flush is out at once: what it has is
- * not known any more.  So is one that does not answer, or rewrites wrongly.  The
- * others are told durably, in a new epoch, before anything further is
+ * not known any more.  So is one that rewrites wrongly, and one that does not
+ * answer (silent.h).  The others are told durably, in a new epoch, before anything further is
  * acknowledged (I5).  One that cannot be read here and there, or gives wrong
  * bytes, is counted and repaired; it is suspect, and out at three times that,
  * after MEMBER_HOUR_ERRORS in an hour or MEMBER_ROW_ERRORS in a row.
@@ -40,12 +40,12 @@ void member_lies(struct pool *p, unsigned column, uint64_t off);
 void member_not_rewritten(
     struct pool *p, unsigned column, uint64_t off, int rc);
 /* By flight.c: nothing came for so long; it answers again; its latency. */
-void member_timed_out(struct pool *p, unsigned column, int64_t age_ns);
 void member_suspect(struct pool *p, unsigned column, int64_t age_ns);
 void member_answers(struct pool *p, unsigned column);
 void member_slow(
     struct pool *p, unsigned column, uint64_t p99_ns, uint64_t peers_ns);
-/* The last request to one that is out has come home: its device is closed. */
+/* The last request to one that is out has come home: its device is closed, or
+ * it was only silent. */
 void member_idle(struct pool *p, unsigned column);
 
 /* Everything can be read without it. */
@@ -56,6 +56,10 @@ bool member_is_spare(const struct pool *p, unsigned column);
  */
 void member_take_out(struct pool *p, unsigned column,
     enum raw_member_state state, bool whole);
+
+/* One that is out: from now on it is so for another reason. */
+void member_restate(
+    struct pool *p, unsigned column, enum raw_member_state state);
 
 /* A line in the log, and in the events of the pool (column -1: of all). */
 enum member_tone { MEMBER_GOOD, MEMBER_WARN, MEMBER_BAD };

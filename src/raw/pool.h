@@ -94,7 +94,6 @@ struct pool_open_params {
 	 * which is given up; and take writes with no redundancy left. */
 	bool force_degraded;
 	enum pool_discard discard; /* of space that is free */
-	int64_t io_timeout_ns; /* a member is out after it; 0: 10 s */
 };
 
 /*
@@ -155,6 +154,7 @@ struct pool_status {
 		bool here;	/* its device is in use */
 		uint8_t uuid[16];
 		enum raw_member_state state;
+		bool silent;  /* out for that; comes back when it answers */
 		bool suspect; /* does not answer, or errs often */
 		bool slow;    /* next to the others */
 		uint64_t bytes, read_errors, write_errors, checksum_errors,

@@ -16,7 +16,8 @@
  *   replay.c   opening: the log; logread.c reads it, tail.c its last commits
  *   member.c   members that fail
  *   super.c    superblock updates
- *   flight.c   requests to members: time-outs, hedged reads
+ *   flight.c   requests to members: late and hedged reads
+ *   silent.c   members that do not answer: when they go, when they are back
  *   quorum.c   which devices are members, and are they enough
  *   repair.c   members that leave, come back, are replaced
  *   rebuild.c  what such a member misses
@@ -30,6 +31,7 @@
 #include "raw/pool.h"
 #include "raw/rdev.h"
 #include "raw/repair.h"
+#include "raw/silent.h"
 
 struct alloc;
 struct discard;
@@ -57,6 +59,7 @@ struct member {
 	unsigned hour_errors, row_errors, bad_rewrites;
 	bool erring;
 	struct flights flights;
+	struct silence silence;
 };
 
 /* A superblock under way to one member. */
@@ -189,7 +192,9 @@ struct pool {
 	struct discard *discard; /* NULL: it is off */
 
 	/* Time-outs: see flight.c. */
-	int64_t io_timeout_ns, window_ns;
+	int64_t window_ns;
+	/* The time that has passed while we ran, as of looked_ns. */
+	int64_t ran_ns, looked_ns;
 	struct loop_timer tick;
 	struct loop_task tick_task; /* ... its timer could not be set */
 	struct list starved; /* of flight: there was no memory */

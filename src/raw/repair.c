@@ -242,6 +242,22 @@ sync_first(struct work *w, void (*done)(struct pool_req *r))
 	log_sync(p, &w->sync);
 }
 
+/* One that was only silent does not come back by itself any more. */
+static void
+stay_out(struct work *w)
+{
+	struct pool *p = w->c->pool;
+	unsigned column = w->c->column;
+
+	silent_forget(p, column);
+	member_event(p, (int)column, MEMBER_GOOD, "is taken offline");
+	member_restate(p, column, RAW_MEMBER_OFFLINE);
+	if (flight_none(p, column))
+		member_idle(p, column);
+	w->update = (struct super_update){.done = offline_told, .arg = w};
+	member_update_supers(p, &w->update);
+}
+
 static void
 offline_begin(struct pool_change *c)
 {
@@ -250,6 +266,10 @@ offline_begin(struct pool_change *c)
 
 	if (!w)
 		return;
+	if (c->pool->member[c->column].silence.waits) {
+		stay_out(w);
+		return;
+	}
 	if (!pool_dev(c->pool, c->column)) {
 		rc = err_set(&c->err, -EALREADY, "member %u (%s) is out already",
 		    c->column, path_of(c->pool, c->column));
@@ -362,6 +382,8 @@ attach(struct pool_change *c, uint64_t epoch, bool blank)
 		return;
 	}
 	must(!m->dev && flight_none(p, c->column));
+	silent_forget(p, c->column);
+	m->silence.told_ns = 0;
 	free(m->path);
 	m->path = path;
 	m->dev = c->dev;
@@ -454,6 +476,28 @@ pool_member_online(
 	enqueue(p, c, online_begin);
 }
 
+int
+pool_member_recall(struct pool *p, struct pool_change *c, unsigned column,
+    struct err *e)
+{
+	struct member *m = &p->member[column];
+	struct rdev *d = m->dev;
+
+	must(m->silence.waits);
+	if (!d)
+		return err_set(e, -EALREADY,
+		    "member %u (%s) is being brought back already", column,
+		    path_of(p, column));
+	if (!flight_none(p, column))
+		return err_set(e, -EBUSY,
+		    "%s has still not answered all that it was asked; it is "
+		    "brought back when it has", d->path);
+	m->dev = NULL;
+	silent_forget(p, column);
+	pool_member_online(p, c, d, false);
+	return 0;
+}
+
 /* --- replace ---------------------------------------------------------------------------------- */
 
 static void
@@ -468,6 +512,8 @@ replace_now(struct pool_change *c)
 		finish(c, -EIO);
 		return;
 	}
+	silent_forget(p, c->column);
+	m->silence.times = 0;
 	/* The old one may still have something to answer; to nobody. */
 	if (m->dev) {
 		flight_orphan(p, c->column);

@@ -15,8 +15,9 @@
  *
  * What is rebuilt goes on by itself: also after the pool was closed, or has
  * crashed, and is opened again for writing.  A member that was missing and is
- * among the devices of an opening is brought back without being asked for; one
- * that was faulted or taken offline is not.
+ * among the devices of an opening is brought back without being asked for, as is
+ * one that was silent and has answered; one that was faulted or taken offline is
+ * not.
  */
 struct pool;
 struct rdev;
@@ -73,6 +74,15 @@ void pool_member_offline(
  */
 void pool_member_online(
     struct pool *p, struct pool_change *c, struct rdev *d, bool force);
+
+/*
+ * The same of one that is out for being silent, whose device is still open
+ * here: now, and not when its time has come.  Refused, with a sentence, and c
+ * is not under way: -EBUSY, it has not answered everything; -EALREADY, it is
+ * being brought back.
+ */
+int pool_member_recall(struct pool *p, struct pool_change *c, unsigned column,
+    struct err *e);
 
 /*
  * Device d becomes the member of that column; the one that was it, here or not,

@@ -65,6 +65,7 @@ member_status(const struct pool *p, unsigned c, struct pool_member_status *s)
 	s->checksum_errors = m->checksum_errors;
 	s->repaired = m->repaired;
 	s->inflight = m->dev ? m->dev->inflight : 0;
+	s->silent = m->silence.waits;
 	s->suspect = m->flights.suspect || m->erring;
 	s->slow = m->flights.slow;
 	s->timeouts = m->flights.timeouts;

@@ -17,6 +17,7 @@ raw_tests = \
 	tests/unit/raw/test_rebuild \
 	tests/unit/raw/test_reopen \
 	tests/unit/raw/test_scrub \
+	tests/unit/raw/test_silent \
 	tests/unit/raw/test_small \
 	tests/unit/raw/test_threads
 check_PROGRAMS += $(raw_tests)
@@ -63,6 +64,11 @@ tests_unit_raw_test_faults_SOURCES = tests/unit/raw/test_faults.c \
 tests_unit_raw_test_faults_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_faults_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
 tests_unit_raw_test_faults_LDADD = $(UNIT_LIBS)
+tests_unit_raw_test_silent_SOURCES = tests/unit/raw/test_silent.c \
+	tests/unit/raw/memberlab.c tests/unit/raw/memberlab.h $(RAWLAB)
+tests_unit_raw_test_silent_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_raw_test_silent_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)
+tests_unit_raw_test_silent_LDADD = $(UNIT_LIBS)
 tests_unit_raw_test_model_SOURCES = tests/unit/raw/test_model.c $(RAWLAB)
 tests_unit_raw_test_model_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_raw_test_model_LDFLAGS = $(AM_LDFLAGS) $(RAWLAB_WRAP)

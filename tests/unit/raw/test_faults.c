@@ -21,6 +21,7 @@
 #include "raw/format.h"
 #include "raw/member.h"
 #include "raw/rdev.h"
+#include "raw/silent.h"
 
 static struct lab lab;
 static struct lab_object model[LAB_NKEYS];
@@ -41,12 +42,19 @@ setup(unsigned k, unsigned m, uint64_t seed)
 static void
 heal(unsigned c, const char *where)
 {
+	struct pool_status st;
 	struct err e = ERR_INIT;
 
 	*simdisk_faults(lab.disk[c]) = (struct simdisk_faults){0};
 	simdisk_release(lab.disk[c]);
 	lab_idle(&lab, 10 * NS_PER_MS);
+	/* One that was silent is back by itself. */
+	do {
+		ml_status(&lab, &st);
+		lab_idle(&lab, 10 * NS_PER_MS);
+	} while (st.member[c].silent);
 	if (ml_state(&lab, c) != RAW_MEMBER_ONLINE &&
+	    ml_state(&lab, c) != RAW_MEMBER_REBUILDING &&
 	    ml_online(&lab, lab.disk[c], false, &e) < 0)
 		lab_fail("%s: online: %s", where, err_text(&e));
 	lab_check(ml_rebuilt(&lab) == 0);
@@ -101,21 +109,21 @@ hangs(unsigned k, unsigned m, unsigned ops, const char *what)
 	again = longest_get();
 	ml_status(&lab, &st);
 	if (ops & READS) {
-		lab_check(st.member[c].suspect);
+		lab_check(st.member[c].suspect || st.member[c].silent);
 		lab_check(st.member[c].hedged > 0);
 		/* Nobody waits for it any more. */
 		lab_check(again < 10 * NS_PER_MS);
 	}
 	write = timed_put(3);
 	if (ops & (WRITES | FLUSHES)) {
-		lab_check(write <= FLIGHT_TIMEOUT_NS + NS_PER_S);
-		lab_check(ml_state(&lab, c) == RAW_MEMBER_FAULTED);
+		lab_check(write < 2 * NS_PER_S);
+		lab_check(ml_state(&lab, c) == RAW_MEMBER_MISSING);
 		lab_check(lab_log_find("no answer") != NULL);
 	}
 	lab_check(ops == READS || timed_put(4) < 100 * NS_PER_MS);
 	lab_compare_all(&lab, model, what);
-	lab_idle(&lab, FLIGHT_TIMEOUT_NS);
-	lab_check(ml_state(&lab, c) == RAW_MEMBER_FAULTED);
+	lab_idle(&lab, SILENT_NS);
+	lab_check(ml_state(&lab, c) == RAW_MEMBER_MISSING);
 	/* It has not answered: it cannot come back. */
 	lab_check(ml_online(&lab, lab.disk[c], false, NULL) ==
 	    (ops & READS ? -ETIMEDOUT : -EBUSY));
