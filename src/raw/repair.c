@@ -17,10 +17,8 @@
 #include "raw/repair.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -601,58 +599,4 @@ pool_member_replace(struct pool *p, struct pool_change *c, unsigned column,
 	c->column = column;
 	c->force = force;
 	enqueue(p, c, replace_begin);
-}
-
-/* --- names ------------------------------------------------------------------------------------- */
-
-static void
-uuid_text(const uint8_t uuid[16], char out[33])
-{
-	for (unsigned i = 0; i < 16; i++)
-		snprintf(out + 2 * i, 3, "%02x", uuid[i]);
-}
-
-int
-pool_member_find(const struct pool *p, const char *name, unsigned *column,
-    struct err *e)
-{
-	unsigned away = 0, which = 0, number;
-	char text[33], end;
-
-	for (unsigned c = 0; c < p->n; c++) {
-		uuid_text(p->super.member[c].uuid, text);
-		if ((p->member[c].path &&
-			strcmp(p->member[c].path, name) == 0) ||
-		    strcasecmp(text, name) == 0) {
-			*column = c;
-			return 0;
-		}
-		if (!pool_dev(p, c)) {
-			away++;
-			which = c;
-		}
-	}
-	if (sscanf(name, "%2u%c", &number, &end) == 1 && number < p->n) {
-		*column = number;
-		return 0;
-	}
-	if (away == 1 && strchr(name, '/')) {
-		*column = which;
-		return 0;
-	}
-	return err_set(e, -ENOENT,
-	    "%s is no member of store \"%s\"; name one by its path, its column "
-	    "(0 to %u) or its UUID",
-	    name, p->super.name, p->n - 1);
-}
-
-unsigned
-pool_get_events(const struct pool *p, struct pool_event *out, unsigned max)
-{
-	uint64_t have = p->nevents < POOL_EVENTS ? p->nevents : POOL_EVENTS;
-	uint64_t from = p->nevents - (have < max ? have : max);
-
-	for (uint64_t i = from; i < p->nevents; i++)
-		out[i - from] = p->event[i % POOL_EVENTS];
-	return (unsigned)(p->nevents - from);
 }

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * status.c: what a pool says about itself; see pool.h.
+ * status.c: what a pool says about itself and its members; see pool.h, repair.h.
  *
  * Redundancy counts members that have everything.  One that is being rebuilt
  * takes writes, but nobody is told that the pool is whole before it has ended.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "raw/alloc.h"
 #include "raw/index.h"
 #include "raw/pool_int.h"
 #include "raw/rebuild.h"
+#include "raw/repair.h"
 
 unsigned
 pool_whole_members(const struct pool *p)
@@ -104,4 +107,58 @@ pool_get_status(const struct pool *p, struct pool_status *s)
 	}
 	s->health = health(p, s->online, s->rebuilding);
 	rebuild_get_status(p, s);
+}
+
+/* --- names, and what has happened -------------------------------------------- */
+
+static void
+uuid_text(const uint8_t uuid[16], char out[33])
+{
+	for (unsigned i = 0; i < 16; i++)
+		snprintf(out + 2 * i, 3, "%02x", uuid[i]);
+}
+
+int
+pool_member_find(const struct pool *p, const char *name, unsigned *column,
+    struct err *e)
+{
+	unsigned away = 0, which = 0, number;
+	char text[33], end;
+
+	for (unsigned c = 0; c < p->n; c++) {
+		uuid_text(p->super.member[c].uuid, text);
+		if ((p->member[c].path &&
+			strcmp(p->member[c].path, name) == 0) ||
+		    strcasecmp(text, name) == 0) {
+			*column = c;
+			return 0;
+		}
+		if (!pool_dev(p, c)) {
+			away++;
+			which = c;
+		}
+	}
+	if (sscanf(name, "%2u%c", &number, &end) == 1 && number < p->n) {
+		*column = number;
+		return 0;
+	}
+	if (away == 1 && strchr(name, '/')) {
+		*column = which;
+		return 0;
+	}
+	return err_set(e, -ENOENT,
+	    "%s is no member of store \"%s\"; name one by its path, its column "
+	    "(0 to %u) or its UUID",
+	    name, p->super.name, p->n - 1);
+}
+
+unsigned
+pool_get_events(const struct pool *p, struct pool_event *out, unsigned max)
+{
+	uint64_t have = p->nevents < POOL_EVENTS ? p->nevents : POOL_EVENTS;
+	uint64_t from = p->nevents - (have < max ? have : max);
+
+	for (uint64_t i = from; i < p->nevents; i++)
+		out[i - from] = p->event[i % POOL_EVENTS];
+	return (unsigned)(p->nevents - from);
 }

@@ -754,6 +754,7 @@ main(void)
 	    cmocka_unit_test(test_needed),
 	    cmocka_unit_test(test_many_at_once),
 	    cmocka_unit_test(test_two_can_go),
+	    cmocka_unit_test(test_all_answer_one_by_one),
 	    cmocka_unit_test(test_the_other_can_go),
 	    cmocka_unit_test(test_the_others_are_asked),
 	    cmocka_unit_test(test_we_did_not_run),
