@@ -377,7 +377,7 @@ test_no_timer(void **state)
 		if (rc == 0)
 			lab_check(lab_compare(&w->lab, 1, &o) == 0);
 	}
-	lab_check(ml_state(&w->lab, 1) == RAW_MEMBER_FAULTED);
+	lab_check(ml_state(&w->lab, 1) == RAW_MEMBER_MISSING);
 	simdisk_faults(w->lab.disk[1])->hang_ops = 0;
 	simdisk_release(w->lab.disk[1]);
 	lab_must_close(&w->lab);

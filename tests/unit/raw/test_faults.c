@@ -593,7 +593,7 @@ removals(unsigned k, unsigned m, unsigned n_short)
 				began = ml_now(&lab) - began;
 				most = began > most ? began : most;
 				ops++;
-				out += ml_state(&lab, c) == RAW_MEMBER_FAULTED;
+				out += ml_state(&lab, c) != RAW_MEMBER_ONLINE;
 				lab_compare_all(&lab, model, "one is out");
 				ml_write_some(&lab, model, 2);
 				if ((kind + fault + nth) % 4 == 0) {
