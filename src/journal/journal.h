@@ -53,6 +53,8 @@ struct journal_found {
 /* Look, and change nothing.  -ENOENT: no journal there (all zeros); -EBADMSG,
  * -EPROTONOSUPPORT, -EINVAL as journal_super_decode. */
 int journal_look(struct rdev *d, struct journal_found *f, struct err *e);
+/* Only whose it is: reads two pages. */
+int journal_look_super(struct rdev *d, struct journal_super *s, struct err *e);
 const char *journal_verdict_name(enum journal_verdict v);
 
 /*

@@ -270,3 +270,9 @@ journal_discard(struct rdev *d, struct err *e)
 	free(s);
 	return rc;
 }
+
+int
+journal_look_super(struct rdev *d, struct journal_super *s, struct err *e)
+{
+	return super_read(d, s, e);
+}

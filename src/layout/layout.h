@@ -121,6 +121,9 @@ struct layout_identity {
 	bool encrypted;
 	uint8_t secret[LAYOUT_SECRET]; /* encrypted: only who has the password
 					* can make it */
+	/* The lease that is there, of a mount on this machine that is gone, and
+	 * where its journal was; "" if there is none, or it had none. */
+	const char *prior_lease, *prior_journal;
 };
 
 struct layout_params {
@@ -150,6 +153,9 @@ struct layout_params {
 	int (*found)(void *arg, const struct layout_identity *id,
 	    const char *lease, struct err *e);
 	void *found_arg;
+	/* LEASE_JOURNAL_MAX bytes, or NULL: found says there where the journal
+	 * is, for the lease. */
+	char *journal;
 	/* Called, if set, when the lease is held (alone: nobody else changes
 	 * the volume), or none will be; before any block is asked for or
 	 * listed from then on.  May run the loop. */

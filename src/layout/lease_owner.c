@@ -35,6 +35,7 @@
 #define H_BOOT "pail-boot"
 #define H_PROCESS "pail-process" /* pid start namespace */
 #define H_HOLDER "pail-holder"	 /* pid start */
+#define H_JOURNAL "pail-journal" /* a path, what is not plain text as %XX */
 
 /* The first line of a small file; "" if there is none. */
 static void
@@ -182,6 +183,42 @@ lease_owner_same_process(const struct lease_owner *a,
 	    a->holder == b->holder && a->holder_start == b->holder_start;
 }
 
+static int
+add_journal(struct meta *m, const char *path)
+{
+	char text[3 * LEASE_JOURNAL_MAX], *to = text;
+
+	for (; *path; path++) {
+		unsigned char c = (unsigned char)*path;
+
+		if (c > ' ' && c < 0x7f && c != '%')
+			*to++ = (char)c;
+		else
+			to += sprintf(to, "%%%02X", c);
+	}
+	*to = '\0';
+	return meta_add(m, H_JOURNAL, text);
+}
+
+/* What is not understood is left as it is: no file has that name. */
+static void
+take_journal(char *to, size_t cap, const char *from)
+{
+	size_t n = 0;
+	unsigned c;
+
+	for (; *from && n < cap - 1; from++) {
+		if (*from == '%' && sscanf(from + 1, "%2X", &c) == 1 && c > 0 &&
+		    from[1] && from[2]) {
+			to[n++] = (char)c;
+			from += 2;
+		} else {
+			to[n++] = *from;
+		}
+	}
+	to[n] = '\0';
+}
+
 int
 lease_owner_encode(const struct lease_owner *o, struct strbuf *body,
     struct meta *m)
@@ -212,6 +249,8 @@ lease_owner_encode(const struct lease_owner *o, struct strbuf *body,
 		    o->holder, o->holder_start);
 		rc = meta_add(m, H_HOLDER, process);
 	}
+	if (rc == 0 && o->journal[0] != '\0')
+		rc = add_journal(m, o->journal);
 	return rc;
 }
 
@@ -272,6 +311,9 @@ lease_owner_decode(struct lease_owner *o, const struct meta *m,
 		memcpy(o->pidns, pidns, sizeof(pidns));
 	else
 		o->pid = 0, o->pid_start = 0;
+	if (meta_get(m, H_JOURNAL) != NULL)
+		take_journal(
+		    o->journal, sizeof(o->journal), meta_get(m, H_JOURNAL));
 	/* What is said and not understood proves nothing. */
 	if (holder != NULL && sscanf(holder, "%" SCNd64 " %" SCNu64,
 	    &o->holder, &o->holder_start) != 2)

@@ -19,6 +19,7 @@ struct meta;
 struct strbuf;
 
 #define LEASE_ID_LEN 32
+#define LEASE_JOURNAL_MAX 192
 #define LEASE_TOKEN_OLD 1u		/* s3backer before 1.5.0 */
 #define LEASE_TOKEN_SHARED 0x7fffffffu	/* s3backer --sharedDiskMode */
 
@@ -37,6 +38,8 @@ struct lease_owner {
 	 * starts its successor (docs/restart.md); pid 0: there is none. */
 	int64_t holder;
 	uint64_t holder_start;
+	/* Where on that machine its journal is; "": none that is known. */
+	char journal[LEASE_JOURNAL_MAX];
 };
 
 /* This process, with a new id and token and the time of now. */

@@ -251,12 +251,14 @@ make_secret(const struct cipher *c, uint8_t *secret, struct err *e)
 
 static int
 tell_found(struct opening *o, struct layout *l, const char *lease,
-    struct err *e)
+    const struct lease_owner *gone, struct err *e)
 {
 	struct layout_identity id = {.has_uuid = o->has_desc,
 	    .size = l->info.size,
 	    .block_size = l->info.block_size,
-	    .encrypted = l->codec.cipher != NULL};
+	    .encrypted = l->codec.cipher != NULL,
+	    .prior_lease = gone ? gone->id : "",
+	    .prior_journal = gone ? gone->journal : ""};
 	int rc = 0;
 
 	if (o->p->found == NULL)
@@ -290,11 +292,30 @@ settle(struct opening *o, struct err *e)
 	return rc;
 }
 
+/* Whose lease will be taken over, because he is gone: the next one who asks does
+ * not see it any more.  NULL: nobody's, or by force. */
+static int
+find_gone(struct opening *o, const struct lease_owner *me,
+    struct lease_state *st, const struct lease_owner **gone, struct err *e)
+{
+	int rc = 0;
+
+	*gone = NULL;
+	if (o->p->found != NULL &&
+	    (o->p->lease == LEASE_READER || o->p->lease == LEASE_WRITER))
+		rc = lease_look(o->s, o->prefix, st, e);
+	if (rc == 0 && st->held && lease_owner_gone(&st->owner, me))
+		*gone = &st->owner;
+	return rc;
+}
+
 /* Create the volume, if that is to be done, and take the lease. */
 static int
 take_possession(struct opening *o, struct layout *l, struct err *e)
 {
 	const struct layout_params *p = o->p;
+	struct lease_state st = {.held = false};
+	const struct lease_owner *gone;
 	struct lease_owner me;
 	int rc;
 
@@ -312,7 +333,12 @@ take_possession(struct opening *o, struct layout *l, struct err *e)
 	if (rc == 0 && o->create)
 		rc = settle(o, e);
 	if (rc == 0)
-		rc = tell_found(o, l, wants_to_write(p) ? me.id : NULL, e);
+		rc = find_gone(o, &me, &st, &gone, e);
+	if (rc == 0)
+		rc = tell_found(
+		    o, l, wants_to_write(p) ? me.id : NULL, gone, e);
+	if (rc == 0 && p->journal != NULL)
+		snprintf(me.journal, sizeof(me.journal), "%s", p->journal);
 	if (rc == 0 && wants_to_write(p)) {
 		rc = p->lease == LEASE_RESUME ?
 		    lease_resume(o->s, o->prefix, &me, &l->lease, e) :

@@ -3,6 +3,7 @@
 #define VOLUME_INTERNAL_H
 
 #include "base/stat.h"
+#include "layout/lease_owner.h"
 #include "volume/volume.h"
 
 /*
@@ -25,7 +26,7 @@ struct volume {
 	struct journal *journal; /* NULL: none */
 	char *disk_prefix; /* of the keys; NULL: no disk cache */
 	char *journal_path;
-	bool journal_own; /* AUTO: removed when it is clean */
+	bool journal_own; /* AUTO: removed when it is clean, and the lease gone */
 	struct layout_info info;
 	struct stat_set stats;
 
@@ -45,6 +46,8 @@ struct volume_journaling { /* while the volume is being opened */
 	const struct store_env *env;
 	const struct volume_params *p;
 	char lease[64];
+	char where[LEASE_JOURNAL_MAX]; /* layout_params.journal */
+	bool had; /* it is the one that the mount before had: it is there */
 };
 /* layout_params.found */
 int vj_found(void *arg, const struct layout_identity *id, const char *lease,
@@ -55,6 +58,23 @@ int vj_check_lease(struct volume_journaling *vj, struct err *e);
 int vj_recover(struct volume_journaling *vj, struct err *e);
 /* clean: all is in the store. */
 void vj_close(struct volume *v, bool clean);
+/* And the lease has been given up: without a file that is of no use. */
+void vj_remove(struct volume *v);
+
+/* unsent.c: -EBUSY, with what to do, for what may hold data that the store does not
+ * have. */
+/* Where the journal of this volume is by default; *out is NULL if nowhere. */
+int vu_default_path(const char *dir, const struct layout_identity *id,
+    char **out, struct err *e);
+/* A journal that will not be used: has it anything of this volume? */
+int vu_check(const struct store_env *env, const char *path,
+    const struct layout_identity *id, struct err *e);
+/* The one that the mount before had, which has died: is it there? */
+int vu_check_there(const struct store_env *env,
+    const struct layout_identity *id, struct err *e);
+/* If there was one: is it, and has it nothing? */
+int vu_check_prior(const struct store_env *env,
+    const struct layout_identity *id, struct err *e);
 
 /* diskcache.c */
 struct volume_disking { /* while the volume is being opened */

@@ -14,7 +14,7 @@
  *
  * A journal that holds data which the store may not have is never passed over:
  * the volume is not opened without it, not even for reading, unless a person
- * discards it.
+ * discards it (unsent.c).
  */
 #include "config.h"
 
@@ -140,51 +140,6 @@ make_file(struct volume_journaling *vj, const char *path, struct rdev **d,
 	return rc;
 }
 
-/* --- what must not be passed over ---------------------------------------------- */
-
-static int
-refuse_unsent(const char *path, const struct journal_found *f, struct err *e)
-{
-	if (f->verdict == JOURNAL_DAMAGED)
-		return err_set(e, -EBUSY,
-		    "the journal %s of this volume is damaged (%s), and holds "
-		    "data that the store may not have; 'pail journal status "
-		    "%s' says more", path, f->what, path);
-	return err_set(e, -EBUSY,
-	    "the journal %s holds %" PRIu64 " changes of this volume (%" PRIu64
-	    " bytes) that the store may not have: mount with it, or run 'pail "
-	    "journal replay %s', or give them up by 'pail journal discard %s'",
-	    path, f->ops, f->bytes, path, path);
-}
-
-/* A journal that will not be used: is there anything in it of this volume? */
-static int
-check_unused(const struct store_env *env, const char *path,
-    const struct layout_identity *id, struct err *e)
-{
-	struct journal_found *f;
-	struct rdev *d;
-	int rc;
-
-	if (access(path, F_OK) < 0)
-		return 0;
-	rc = rdev_open(env->loop, env->fileio, path, true, &d, e);
-	if (rc == -EBUSY) /* somebody uses it: the lease will say who */
-		return 0;
-	if (rc < 0)
-		return err_wrap(e, rc, "the journal of this volume");
-	f = malloc(sizeof(*f));
-	rc = f ? journal_look(d, f, e) : -ENOMEM;
-	if (rc == -ENOENT)
-		rc = 0;
-	else if (rc == 0 && memcmp(f->super.uuid, id->uuid, 16) == 0 &&
-	    f->verdict != JOURNAL_EMPTY)
-		rc = refuse_unsent(path, f, e);
-	free(f);
-	rdev_close(d);
-	return rc;
-}
-
 /* --- finding it ------------------------------------------------------------------- */
 
 static void
@@ -253,6 +208,8 @@ open_named(struct volume_journaling *vj, const char *path,
 	struct volume *v = vj->v;
 	int rc;
 
+	if (vj->had) /* it was looked at */
+		return open_journal(vj, path, id, e);
 	if (p->resume == VOLUME_JOURNAL_NEEDED && access(path, F_OK) < 0)
 		return err_set(e, -ESTALE, "the journal %s has gone: %s; what "
 		    "was flushed may have been in it only", path,
@@ -289,35 +246,51 @@ open_auto(struct volume_journaling *vj, const char *path,
 	return 0;
 }
 
-static int
-default_path(const char *dir, const struct layout_identity *id, char **out,
-    struct err *e)
+static bool
+same_file(const char *a, const char *b)
 {
-	struct strbuf b = STRBUF_INIT;
-	char uuid[UUID_TEXT_LEN + 1];
+	struct stat x, y;
 
-	*out = NULL;
-	if (!dir || !id->has_uuid)
-		return 0;
-	uuid_format(id->uuid, uuid);
-	strbuf_printf(&b, "%s/%s.journal", dir, uuid);
-	*out = strbuf_take(&b);
-	return *out ? 0 : err_errno(e, -ENOMEM, "the journal's name");
+	if (stat(a, &x) < 0 || stat(b, &y) < 0)
+		return strcmp(a, b) == 0;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-int
-volume_guard_found(void *arg, const struct layout_identity *id,
-    const char *lease, struct err *e)
+/* For the lease, so that whoever finds us gone finds it. */
+static void
+say_where(struct volume_journaling *vj)
 {
-	const struct volume_guard *g = arg;
-	char *path = NULL;
+	char *path = vj->v->journal && !vj->p->journal.dev
+	    ? realpath(vj->v->journal_path, NULL) : NULL;
+
+	vj->where[0] = '\0';
+	if (path && strlen(path) < sizeof(vj->where))
+		memcpy(vj->where, path, strlen(path) + 1);
+	free(path);
+}
+
+/* v->journal_path, and what the mount before had. */
+static int
+open_after(struct volume_journaling *vj, const struct layout_identity *id,
+    struct err *e)
+{
+	struct volume *v = vj->v;
+	const char *path = v->journal_path;
+	bool prior = id->prior_journal[0] != '\0' && !vj->p->journal.force;
 	int rc = 0;
 
-	if (lease)
-		rc = default_path(g->dir, id, &path, e);
-	if (rc == 0 && path)
-		rc = check_unused(g->env, path, id, e);
-	free(path);
+	vj->had = prior && same_file(path, id->prior_journal);
+	if (prior && (vj->had || access(path, F_OK) < 0))
+		rc = vj->had ? vu_check_there(vj->env, id, e)
+			     : vu_check_prior(vj->env, id, e);
+	if (rc == 0)
+		rc = v->journal_own ? open_auto(vj, path, id, e)
+				    : open_named(vj, path, id, e);
+	if (rc == 0 && prior && !vj->had && !(v->journal &&
+		journal_knows_lease(v->journal, id->prior_lease)))
+		rc = vu_check_prior(vj->env, id, e);
+	if (rc == 0)
+		say_where(vj);
 	return rc;
 }
 
@@ -335,26 +308,25 @@ vj_found(void *arg, const struct layout_identity *id, const char *lease,
 	vj_close(v, false); /* of an attempt before */
 	if (!lease && vj->p->layout.lease != LEASE_READER)
 		return 0; /* only looking at what the store has */
-	rc = default_path(p->dir, id, &own, e);
+	rc = vu_default_path(p->dir, id, &own, e);
 	use_own = own && lease && p->mode == VOLUME_JOURNAL_AUTO;
 	if (rc == 0 && own && !use_own &&
 	    !(p->path && strcmp(p->path, own) == 0))
-		rc = check_unused(vj->env, own, id, e);
+		rc = vu_check(vj->env, own, id, e);
 	if (rc == 0 && !lease && p->path && id->has_uuid)
-		rc = check_unused(vj->env, p->path, id, e);
+		rc = vu_check(vj->env, p->path, id, e);
 	if (rc < 0 || !lease || p->mode == VOLUME_JOURNAL_NONE ||
 	    (p->mode == VOLUME_JOURNAL_AUTO && !use_own)) {
 		free(own);
-		return rc;
+		return rc < 0 ? rc : vu_check_prior(vj->env, id, e);
 	}
 	snprintf(vj->lease, sizeof(vj->lease), "%s", lease);
+	v->journal_own = use_own;
 	if (use_own) {
-		v->journal_own = true;
 		v->journal_path = own;
-		return open_auto(vj, own, id, e);
+		return open_after(vj, id, e);
 	}
 	free(own);
-	v->journal_own = false;
 	if (!id->has_uuid)
 		return err_set(e, -EOPNOTSUPP,
 		    "%s: the volume has no UUID (it is s3backer's own format), "
@@ -363,7 +335,7 @@ vj_found(void *arg, const struct layout_identity *id, const char *lease,
 	v->journal_path = strdup(p->path ? p->path : p->dev->path);
 	if (!v->journal_path)
 		return err_errno(e, -ENOMEM, "journal");
-	return open_named(vj, v->journal_path, id, e);
+	return open_after(vj, id, e);
 }
 
 /* --- applying it -------------------------------------------------------------------- */
@@ -524,17 +496,26 @@ void
 vj_close(struct volume *v, bool clean)
 {
 	struct err e = ERR_INIT;
+	bool remove = v->journal && clean && v->journal_own;
 
-	if (v->journal && journal_close(v->journal, clean, &e) < 0)
+	if (v->journal && journal_close(v->journal, clean, &e) < 0) {
 		log_warn("%s: the journal %s could not be closed: %s; all of "
 			 "the volume is in the store, so 'pail journal discard "
 			 "%s' loses nothing",
 		    v->url, v->journal_path, err_text(&e), v->journal_path);
-	else if (v->journal && clean && v->journal_own &&
-	    unlink(v->journal_path) < 0)
-		log_warn("remove the journal %s: %s", v->journal_path,
-		    strerror(errno));
+		remove = false;
+	}
 	v->journal = NULL;
+	if (remove) /* by vj_remove */
+		return;
 	free(v->journal_path);
 	v->journal_path = NULL;
+}
+
+void
+vj_remove(struct volume *v)
+{
+	if (v->journal_path && unlink(v->journal_path) < 0)
+		log_warn("remove the journal %s: %s", v->journal_path,
+		    strerror(errno));
 }

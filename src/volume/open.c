@@ -46,6 +46,7 @@ open_upper(struct volume *v, const struct store_env *env, const char *prefix,
 
 	lp.found = vd_found;
 	lp.found_arg = &vd;
+	lp.journal = vj.where;
 	lp.held = vd_held;
 	lp.held_arg = &vd;
 	rc = vd_open(&vd, prefix, e);
@@ -206,6 +207,8 @@ volume_close(struct volume *v, bool give_up, struct err *e)
 	rc = layout_close(v->layout, safe, e);
 	if (rc < 0)
 		err_wrap(e, rc, "%s", v->url);
+	else
+		vj_remove(v);
 	volume_free(v);
 	return rc;
 }

@@ -246,6 +246,37 @@ test_gone_with_holder(void **state)
 	meta_unref(m);
 }
 
+/* Any path, and whatever a header says instead. */
+static void
+test_journal_of_a_lease(void **state)
+{
+	static const char *const path[] = {"/var/lib/pail/x.journal",
+	    "/a b/\xc3\xa4%41\n", "%", ""};
+	static const char *const odd[] = {"%", "%4", "%zz", "%00", "a%"};
+
+	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
+		struct lease_owner o = self(), back;
+		struct strbuf text = STRBUF_INIT;
+		struct meta *m = meta_new();
+
+		strcpy(o.journal, path[i]);
+		assert_int_equal(lease_owner_encode(&o, &text, m), 0);
+		lease_owner_decode(&back, m, text.s, text.len);
+		assert_string_equal(back.journal, path[i]);
+		strbuf_fini(&text);
+		meta_unref(m);
+	}
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		struct meta *m = meta_new();
+		struct lease_owner back;
+
+		meta_add(m, "pail-journal", odd[i]);
+		lease_owner_decode(&back, m, "", 0);
+		assert_string_equal(back.journal, odd[i]);
+		meta_unref(m);
+	}
+}
+
 /* Y9: a mount goes on in another process. */
 static void
 test_resume(void **state)
@@ -474,6 +505,7 @@ main(void)
 	    cmocka_unit_test(test_decode),
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_gone_with_holder),
+	    cmocka_unit_test(test_journal_of_a_lease),
 	    cmocka_unit_test(test_resume),
 	    cmocka_unit_test(test_one_writer),
 	    cmocka_unit_test(test_recover),
