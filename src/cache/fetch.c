@@ -9,7 +9,8 @@
  * is cheaper, else the missing sectors are copied.  Then those who wait for
  * the entry look again (they are not told what arrived: they ask the bitmap).
  *
- * A fetch that fails fails those who need a sector of it.  If the reason may
+ * A fetch that fails fails those who need a sector of it (not those who need only
+ * what is in the journal, if it was the store that failed).  If the reason may
  * pass and somebody waits, it is tried again until error_deadline; a block that
  * does not decode only twice, since what is damaged in the store stays so.
  */
@@ -116,6 +117,24 @@ fetch_merge(struct fetch *f)
 	}
 	entry_set_valid(c, e, f->from, f->to);
 	spill_arrived(c, e);
+}
+
+bool
+fetch_has_failed(struct cache *c, struct entry *e, unsigned from, unsigned to)
+{
+	const struct fetch *f = c->fetch_failed;
+
+	if (!f || f->e != e)
+		return false;
+	if (from < f->from)
+		from = f->from;
+	if (to > f->to)
+		to = f->to;
+	if (from >= to || bits_all(entry_valid(e), from, to))
+		return false;
+	/* It wanted more than that, from a store that does not answer: what is
+	 * in the journal is asked for once more, alone. */
+	return !f->store || e->lost || spill_needs_store(c, e, from, to);
 }
 
 /* Everybody who waits for e looks again. */

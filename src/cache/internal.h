@@ -345,6 +345,10 @@ enum queue evict_home(struct cache *c, uint64_t block);
 enum fetch_why { FETCH_READ, FETCH_AHEAD, FETCH_FILL };
 int fetch_need(struct cache *c, struct entry *e, unsigned from, unsigned to,
     enum fetch_why why);
+/* A waiter of e is woken since a fetch has failed, and that was needed for
+ * [from, to). */
+bool fetch_has_failed(
+    struct cache *c, struct entry *e, unsigned from, unsigned to);
 void fetch_cancel_all(struct cache *c);
 void fetch_fini(struct cache *c);
 

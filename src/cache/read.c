@@ -71,21 +71,6 @@ answer(struct cache *c, struct cache_req *r, struct entry *e)
 	cache_finish(r, 0);
 }
 
-/* Those of the failed fetch's sectors that this read would need. */
-static bool
-lost(struct cache *c, struct entry *e, unsigned from, unsigned to)
-{
-	const struct fetch *f = c->fetch_failed;
-
-	if (!f || f->e != e)
-		return false;
-	if (from < f->from)
-		from = f->from;
-	if (to > f->to)
-		to = f->to;
-	return !bits_all(entry_valid(e), from, to);
-}
-
 /* All that is missing; but a read that can do without the store does not
  * depend on it. */
 static void
@@ -106,7 +91,7 @@ miss(struct cache *c, struct cache_req *r, struct entry *e, unsigned from,
 {
 	int rc;
 
-	if (lost(c, e, from, to)) {
+	if (fetch_has_failed(c, e, from, to)) {
 		cache_finish_err(
 		    r, c->fetch_failed->lr.rc, &c->fetch_failed->lr.err);
 		return;

@@ -51,7 +51,7 @@ need_edges(struct cache *c, struct cache_req *r, struct entry *e, uint32_t off,
 
 		if (!part[i] || bits_all(entry_valid(e), s, s + 1))
 			continue;
-		if (lost && lost->e == e && lost->from <= s && s < lost->to) {
+		if (fetch_has_failed(c, e, s, s + 1)) {
 			cache_finish_err(r, lost->lr.rc, &lost->lr.err);
 			return STEP_ENDED;
 		}
