@@ -338,6 +338,10 @@ copy_bytes(struct copy_verb *c)
 	interrupt_defer(false);
 	c->seconds = progress_elapsed(&bar);
 	progress_end(&bar);
+	if (rc < 0 && !interrupted() && kind_of(c->names[DST]) != KIND_PIPE)
+		err_wrap(&c->tool.err, rc,
+		    "%s is not complete (--resume goes on with it)",
+		    c->names[DST]);
 	return rc;
 }
 
