@@ -22,7 +22,8 @@
  * themselves: a load that all disks feel must not be doubled.
  *
  * A request for which there is no memory, here or in the device, waits until
- * there is: that is no fault of the member.
+ * there is: that is no fault of the member.  So does, for a minute, a write to an
+ * image file that cannot grow, where the pool cannot do without the member.
  *
  * A flight owns what the device sees: request, vector, a reference to the
  * memory.  So whoever sent it may go as soon as done was called.  Data that is
@@ -61,6 +62,8 @@ struct flight {
 	bool patient;
 	bool giving_up; /* the task will end up */
 	bool landed;	/* the device has answered meanwhile */
+	/* Times as ran_ns: it first found no room; it is not sent before. */
+	int64_t full_ns, not_before_ns;
 	int64_t start_ns; /* of the pool's ran_ns */
 	struct loop_task task;
 };
@@ -140,7 +143,18 @@ void
 flight_give_up(struct pool *p, unsigned column)
 {
 	struct flights *fs = &p->member[column].flights;
+	struct list *next;
 
+	/* The next device of that column is none of their business. */
+	for (struct list *l = p->starved.next; l != &p->starved; l = next) {
+		struct flight *f = list_entry(l, struct flight, link);
+
+		next = l->next;
+		if (f->column == column) {
+			f->landed = true;
+			give_up(f, -EIO);
+		}
+	}
 	while (!list_empty(&fs->up))
 		give_up(list_entry(fs->up.next, struct flight, link), -EIO);
 	while (!list_empty(&fs->unsent)) {
@@ -180,6 +194,30 @@ answered(struct flight *f)
 		fs->late_rc = f->req.rc;
 }
 
+/* It is sent again, some time. */
+static void
+starve(struct flight *f)
+{
+	list_del(&f->link);
+	list_push_back(&f->pool->starved, &f->link);
+}
+
+/* The file system that an image file is on is full, and nobody can stand in. */
+static bool
+waits_for_room(struct flight *f)
+{
+	struct pool *p = f->pool;
+	int64_t now = ran(p);
+
+	if (f->req.op != RDEV_WRITE || !member_no_space(f->req.rc) ||
+	    !p->in_service || p->read_only || silent_is_spare(p, f->column))
+		return false;
+	if (f->full_ns == 0)
+		f->full_ns = now;
+	f->not_before_ns = now + FLIGHT_ROOM_EACH_NS;
+	return now - f->full_ns < FLIGHT_ROOM_NS;
+}
+
 static void
 landed(struct rdev_req *r)
 {
@@ -197,10 +235,16 @@ landed(struct rdev_req *r)
 	}
 	/* The device has not seen it: later, when there is memory. */
 	if (r->rc == -ENOMEM && up && !f->giving_up) {
-		list_del(&f->link);
-		list_push_back(&p->starved, &f->link);
+		starve(f);
 		return;
 	}
+	if (up && !f->giving_up && waits_for_room(f)) {
+		member_room(p, column, false);
+		starve(f);
+		return;
+	}
+	if (f->full_ns > 0 && r->rc == 0)
+		member_room(p, column, true);
 	answered(f);
 	if (f->giving_up) {
 		f->landed = true;
@@ -490,7 +534,7 @@ window_end(struct pool *p)
 }
 
 static void
-feed_starved(struct pool *p)
+feed_starved(struct pool *p, int64_t now)
 {
 	struct list all;
 
@@ -500,12 +544,10 @@ feed_starved(struct pool *p)
 		struct list *l = list_pop_front(&all);
 		struct flight *f = list_entry(l, struct flight, link);
 
-		if (pool_dev(p, f->column)) {
+		if (f->not_before_ns > now && !p->read_only)
+			list_push_back(&p->starved, &f->link);
+		else
 			launch(f);
-			continue;
-		}
-		f->landed = true;
-		give_up(f, -EIO);
 	}
 }
 
@@ -533,7 +575,7 @@ look(struct pool *p)
 	int64_t now = loop_now(p->loop), us = ran(p);
 	bool busy = flight_any(p);
 
-	feed_starved(p);
+	feed_starved(p, us);
 	for (unsigned c = 0; c < p->n; c++) {
 		send_unsent(p, c);
 		if (pool_dev(p, c))

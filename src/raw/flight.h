@@ -28,6 +28,8 @@ struct rdev_req;
 #define FLIGHT_SUSPECT_NS (2 * NS_PER_S) /* then reads go around it */
 #define FLIGHT_HEDGE_LEAST_NS (10 * NS_PER_MS)
 #define FLIGHT_HEDGE_UNKNOWN_NS (100 * NS_PER_MS)
+#define FLIGHT_ROOM_NS (60 * NS_PER_S) /* a write waits for room on the host */
+#define FLIGHT_ROOM_EACH_NS NS_PER_S   /* and is tried again */
 #define FLIGHT_WINDOW_NS (10 * NS_PER_S) /* of latencies */
 #define FLIGHT_SLOW_WINDOWS 6
 

@@ -249,6 +249,24 @@ member_failed(
 }
 
 void
+member_room(struct pool *p, unsigned column, bool room)
+{
+	struct member *m = &p->member[column];
+
+	if (m->full == !room)
+		return; /* that was said */
+	m->full = !room;
+	if (room)
+		member_event(p, (int)column, MEMBER_GOOD,
+		    "there is room again on its file system");
+	else
+		member_event(p, (int)column, MEMBER_BAD,
+		    "cannot grow, its file system is full: writes wait for up "
+		    "to %lld s; make room there",
+		    (long long)(FLIGHT_ROOM_NS / NS_PER_S));
+}
+
+void
 member_suspect(struct pool *p, unsigned column, int64_t age_ns)
 {
 	member_event(p, (int)column, MEMBER_WARN,

@@ -28,6 +28,9 @@ struct pool;
 /* A write or flush failed: out.  what: "write", "flush". */
 void member_failed(struct pool *p, unsigned column, const char *what,
     uint64_t off, int rc);
+/* By flight.c: a write to one that is needed waits for room there; it has found
+ * some. */
+void member_room(struct pool *p, unsigned column, bool room);
 /* The error says that the file system an image file is on is full. */
 bool member_no_space(int rc);
 void member_unreadable(struct pool *p, unsigned column, uint64_t off, int rc);

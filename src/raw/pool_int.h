@@ -58,6 +58,7 @@ struct member {
 	int64_t hour_ns; /* when the counting of hour_errors began */
 	unsigned hour_errors, row_errors, bad_rewrites;
 	bool erring;
+	bool full; /* writes to it wait for room on its file system */
 	struct flights flights;
 	struct silence silence;
 };

@@ -151,6 +151,12 @@ can_do_without(const struct pool *p, uint32_t set)
 	    pool_at_risk(p);
 }
 
+bool
+silent_is_spare(const struct pool *p, unsigned column)
+{
+	return can_do_without(p, 1u << column);
+}
+
 /* --- out ---------------------------------------------------------------------- */
 
 /* How often it was silent today. */

@@ -36,6 +36,8 @@ struct silence {
 };
 
 void silent_init(struct pool *p);
+/* The pool reads and writes as before without it. */
+bool silent_is_spare(const struct pool *p, unsigned column);
 /* By flight.c, of a member that is in use: true if it was put out just now. */
 bool silent_look(struct pool *p, unsigned column);
 /* One that is out has nothing under way any more: true if it was silent, and is

@@ -240,8 +240,9 @@ fail_requests(unsigned pr, unsigned ops, int error, const char *what)
 		if (w->first != 0 && w->lab.m > 0)
 			lab_fail("%s %u failed on one member: %s", what, n,
 			    strerror(-w->first));
+		/* Where there was no room it is tried again, and there is. */
 		if (hit && w->lab.m == 0 && w->first == 0 &&
-		    ops != 1u << RDEV_READ)
+		    ops != 1u << RDEV_READ && error != -ENOSPC)
 			lab_fail("%s %u failed, and nobody was told", what, n);
 		said += w->first != 0;
 		aftermath(w, what, n);

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "lib/rawlab.h"
 #include "raw/alloc.h"
@@ -337,6 +338,70 @@ test_host_full(void **state)
 	}
 }
 
+/* There is room again before a minute has passed: who waited goes on, and nothing
+ * has happened.  Then: who waits when the pool is closed does not wait for ever. */
+static void
+test_host_full_for_a_while(void **state)
+{
+	for (unsigned pr = 0; pr < NPROFILES; pr++) {
+		struct world *w = calloc(1, sizeof(*w));
+		struct lab_object o = {1000, 60000, 0};
+		unsigned key = 3, needed = profiles[pr].m > 0;
+		uint64_t epoch;
+		struct lab_op *op;
+		int64_t began;
+
+		must(w);
+		world_init(w, pr, 6, "host full for a while");
+		for (unsigned i = 0; i < 10; i++)
+			lab_check(put(w, i, 60000) == 0);
+		lab_check(lab_sync(&w->lab) == 0);
+		/* One that can be done without is out at once. */
+		if (needed > 0) {
+			simdisk_faults(w->lab.disk[0])->full_from = 4096;
+			lab_check(lab_put(&w->lab, key, &o) == 0);
+			lab_check(!pool_dev(w->lab.pool, 0));
+		}
+		epoch = w->lab.pool->super.epoch;
+		simdisk_faults(w->lab.disk[needed])->full_from = 4096;
+		o.version++;
+		op = lab_begin(&w->lab, POOL_PUT, &key, &o, 1);
+		lab_idle(&w->lab, 50 * NS_PER_S);
+		lab_check(!op->done && !w->lab.pool->read_only);
+		lab_check(lab_log_find("writes wait") != NULL);
+		simdisk_faults(w->lab.disk[needed])->full_from = 0;
+		lab_idle(&w->lab, 1100 * NS_PER_MS);
+		lab_check(op->done && lab_wait(op) == 0);
+		lab_op_free(op);
+		lab_check(lab_log_find("there is room again") != NULL);
+		lab_check(w->lab.pool->super.epoch == epoch);
+		lab_check(lab_sync(&w->lab) == 0);
+		lab_check(lab_compare(&w->lab, key, &o) == 0);
+		/* The next time has its own minute. */
+		simdisk_faults(w->lab.disk[needed])->full_from = 4096;
+		o.version++;
+		op = lab_begin(&w->lab, POOL_PUT, &key, &o, 1);
+		lab_idle(&w->lab, 30 * NS_PER_S);
+		lab_check(!op->done);
+		began = loop_now(w->lab.loop);
+		lab_kill(&w->lab);
+		lab_check(loop_now(w->lab.loop) - began < 5 * NS_PER_S);
+		lab_check(op->done);
+		lab_op_free(op);
+		o.version--;
+		for (unsigned c = 0; c < w->lab.n; c++) {
+			simdisk_faults(w->lab.disk[c])->full_from = 0;
+			simdisk_settle(w->lab.disk[c], SIM_KEEP_ALL);
+		}
+		lab_must_open(&w->lab);
+		if (lab_compare(&w->lab, key, &o) != 0) {
+			o.version++;
+			lab_check(lab_compare(&w->lab, key, &o) == 0);
+		}
+		world_fini(w, "full for a while");
+	}
+}
+
 /* No checkpoint can be made, and the log fills up: it is tried again now and
  * then, not all the time, and when there is room all goes on. */
 static void
@@ -505,6 +570,7 @@ main(void)
 	    cmocka_unit_test(test_batch),
 	    cmocka_unit_test(test_churn),
 	    cmocka_unit_test(test_host_full),
+	    cmocka_unit_test(test_host_full_for_a_while),
 	    cmocka_unit_test(test_no_checkpoint),
 	    cmocka_unit_test(test_waits_for_a_reader),
 	    cmocka_unit_test(test_batch_that_never_fits),
