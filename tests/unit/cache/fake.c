@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/must.h"
+#include "lib/simdisk.h"
 
 struct op {
 	struct layout_req *r;
@@ -266,9 +267,11 @@ count(struct layout *l, const struct layout_req *r)
 void
 layout_submit(struct layout *l, struct layout_req *r)
 {
-	struct op *op = calloc(1, sizeof(*op));
+	struct op *op;
 	int64_t ns = r->op == LAYOUT_READ ? l->read_ns : l->write_ns;
 
+	SIM_PAUSE(true);
+	op = calloc(1, sizeof(*op));
 	assert_non_null(op);
 	r->layout = l;
 	r->was_zero = false;
@@ -289,6 +292,7 @@ layout_submit(struct layout *l, struct layout_req *r)
 	op->task.run = op_canceled;
 	assert_int_equal(
 	    loop_timer_set(l->loop, &op->timer, loop_now(l->loop) + ns), 0);
+	SIM_PAUSE(false);
 }
 
 void

@@ -30,7 +30,8 @@ tests_unit_cache_test_memory_SOURCES = tests/unit/cache/test_memory.c \
 tests_unit_cache_test_memory_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cache_test_memory_LDADD = $(UNIT_LIBS)
 tests_unit_cache_test_spill_SOURCES = tests/unit/cache/test_spill.c \
-	$(CACHE_FAKE) tests/lib/simdisk.c tests/lib/simdisk.h
+	$(CACHE_FAKE) tests/lib/simdisk.c tests/lib/simdisk.h $(FAULT_FILES)
+tests_unit_cache_test_spill_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 tests_unit_cache_test_spill_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cache_test_spill_LDADD = $(UNIT_LIBS)
 tests_unit_cache_test_due_SOURCES = tests/unit/cache/test_due.c \

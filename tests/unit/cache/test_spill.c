@@ -7,6 +7,7 @@
  *
  * PAIL_SEED repeats one case; PAIL_CASES says how many.
  */
+#include "lib/fault.h"
 #include "lib/simdisk.h"
 #include "raw/rdev.h"
 #include "tests/unit/cache/fake.h"
@@ -731,6 +732,74 @@ a_failed_journal_counts_until_it_is_marked(void **state)
 	lab_free(b);
 }
 
+/* --- an allocation fails ------------------------------------------------------- */
+
+/* What does not work for want of memory works when it is asked for again; and
+ * nothing is said that is not so. */
+static unsigned nfaults;
+
+static void
+try_with_fault(struct lab *b, unsigned nth, enum cache_op op, uint32_t first,
+    uint32_t n, const uint8_t *data)
+{
+	struct ask a;
+	int rc = -ENOMEM;
+
+	for (int tries = 0; tries < 4 && rc < 0; tries++) {
+		if (tries == 0)
+			fault_malloc_arm(nth);
+		ask(&b->g, &a, op, first / PER_BLOCK, first % PER_BLOCK * 512,
+		    (uint64_t)n * 512, op == CACHE_WRITE ? data : NULL);
+		rc = ask_wait(&b->g, &a);
+		nfaults += tries == 0 && fault_hit();
+		if (tries == 0)
+			fault_malloc_arm(0);
+		if (rc == 0 && op == CACHE_READ &&
+		    memcmp(a.r.data, data, (size_t)n * 512) != 0)
+			fail_msg("sectors %u + %u: wrong bytes", first, n);
+		if (rc < 0 && tries == 3)
+			fail_msg("allocation %u, operation %d: %s", nth, op,
+			    err_text(&a.r.err));
+		cache_req_fini(&a.r);
+	}
+}
+
+static void
+memory_fails(void **state)
+{
+	static uint8_t data[BLOCK];
+	struct lab *b = lab_new(11, false);
+
+	(void)state;
+	for (uint32_t k = 0; k < NBLOCKS / 2; k++)
+		write_sectors(b, k * PER_BLOCK, PER_BLOCK / 2);
+	for (unsigned i = 0; i < 4000; i++) {
+		uint32_t first, n, what = (uint32_t)pick(b, 8);
+
+		some_part(b, &first, &n);
+		for (uint32_t k = 0; k < n; k++) {
+			if (what > 3)
+				b->now[first + k] = ++b->stamp;
+			fill_sector(data + (size_t)k * 512, b->now[first + k]);
+		}
+		try_with_fault(b, 1 + (unsigned)pick(b, 6),
+		    what == 0	    ? CACHE_FLUSH
+			: what <= 3 ? CACHE_READ
+				    : CACHE_WRITE,
+		    what ? first : 0, what ? n : 0, data);
+		store_away = i % 400 > 200;
+	}
+	store_away = false;
+	if (nfaults < 200)
+		fail_msg("only %u allocations failed", nfaults);
+	assert_true(spills(b) > 100 && rereads(b) > 100);
+	check_all(b);
+	must_flush(&b->g);
+	assert_int_equal(do_ask(&b->g, CACHE_DRAIN, 0, 0, 0, NULL), 0);
+	check_store(b);
+	lab_free(b);
+}
+
 int
 main(void)
 {
@@ -746,6 +815,7 @@ main(void)
 	    cmocka_unit_test(a_failed_journal_counts_until_it_is_marked),
 	    cmocka_unit_test(a_dead_journal_is_said),
 	    cmocka_unit_test(hot_block),
+	    cmocka_unit_test(memory_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
