@@ -3,10 +3,15 @@
  * nullfuse: a FUSE file with nothing behind it.  The ceiling for the bench:
  * no program that serves one file by FUSE with one thread can be faster.
  *
- *	nullfuse -s BYTES DIR	in the foreground, until DIR is unmounted
+ *	nullfuse -s BYTES [-j FILE] DIR	in the foreground, until DIR is unmounted
  *
  * DIR/file has the size given; reads answer zeros, writes are accepted and
  * forgotten, fsync does nothing.
+ *
+ * With -j it does the least that a cache with a journal must: the data of a
+ * write is copied to its place in memory and to a record, and fsync writes the
+ * record, a page more than its data, to FILE (at most 64 MiB of it, round and
+ * round) by one durable write that blocks.  Records that are full are forgotten.
  *
  * How: libfuse's low-level session without its own loop.  The device is
  * non-blocking; each time epoll says that it is readable, requests are taken
@@ -23,14 +28,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
 	FILE_INO = 2,
 	MOST = 1 << 20,		/* largest read or write */
+	PAGE = 4096,
 };
 
+enum { RECORD = MOST, JOURNAL = 64 << 20 };
 static const char zeros[MOST];
+static int journal = -1;
+static char *memory, *record; /* with a journal */
+static size_t record_used;
+static off_t journal_at;
 static long long file_size = 1LL << 30;
 static const double forever = 86400.0;
 
@@ -111,14 +124,36 @@ static void
 null_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
     off_t off, struct fuse_file_info *fi)
 {
+	if (journal >= 0 && off + (off_t)size <= file_size) {
+		memcpy(memory + off, buf, size);
+		if (record_used + size > RECORD)
+			record_used = 0;
+		memcpy(record + PAGE + record_used, buf, size);
+		record_used += size;
+	}
 	fuse_reply_write(req, size);
+}
+
+static int
+commit(void)
+{
+	size_t n = PAGE + (record_used + PAGE - 1) / PAGE * PAGE;
+	struct iovec iov = { record, n };
+
+	if (journal_at + (off_t)n > JOURNAL)
+		journal_at = 0;
+	if (pwritev2(journal, &iov, 1, journal_at, RWF_DSYNC) != (ssize_t)n)
+		return EIO;
+	journal_at += (off_t)n;
+	record_used = 0;
+	return 0;
 }
 
 static void
 null_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
     struct fuse_file_info *fi)
 {
-	fuse_reply_err(req, 0);
+	fuse_reply_err(req, journal >= 0 ? commit() : 0);
 }
 
 static const struct fuse_lowlevel_ops ops = {
@@ -161,22 +196,45 @@ serve(struct fuse_session *se)
 	return rc < 0;
 }
 
+static int
+open_journal(const char *path)
+{
+	void *r;
+
+	journal = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	memory = mmap(NULL, (size_t)file_size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (journal < 0 || memory == MAP_FAILED ||
+	    posix_memalign(&r, PAGE, PAGE + RECORD) != 0) {
+		perror("nullfuse: journal");
+		return -1;
+	}
+	record = r;
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	struct fuse_session *se;
+	const char *path = NULL;
 	int opt, rc = 1;
 
-	while ((opt = getopt(argc, argv, "s:")) != -1) {
-		if (opt != 's')
+	while ((opt = getopt(argc, argv, "s:j:")) != -1) {
+		if (opt == 's')
+			file_size = atoll(optarg);
+		else if (opt == 'j')
+			path = optarg;
+		else
 			return 2;
-		file_size = atoll(optarg);
 	}
 	if (optind != argc - 1) {
-		fprintf(stderr, "usage: nullfuse -s BYTES DIR\n");
+		fprintf(stderr, "usage: nullfuse -s BYTES [-j FILE] DIR\n");
 		return 2;
 	}
+	if (path != NULL && open_journal(path) < 0)
+		return 1;
 	if (fuse_opt_add_arg(&args, argv[0]) < 0 ||
 	    fuse_opt_add_arg(&args, "-ofsname=nullfuse,max_read=1048576") < 0)
 		return 1;
