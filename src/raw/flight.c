@@ -210,7 +210,7 @@ waits_for_room(struct flight *f)
 	int64_t now = ran(p);
 
 	if (f->req.op != RDEV_WRITE || !member_no_space(f->req.rc) ||
-	    !p->in_service || p->read_only || silent_is_spare(p, f->column))
+	    !p->opened || p->read_only || silent_is_spare(p, f->column))
 		return false;
 	if (f->full_ns == 0)
 		f->full_ns = now;
