@@ -33,6 +33,7 @@ libpailcli_la_SOURCES += \
 	src/cli/mount_run.c src/cli/mount_run.h \
 	src/cli/mounted.c src/cli/mounted.h \
 	src/cli/s3b_args.c src/cli/s3b_flags.c src/cli/s3b_flags.h \
+	src/cli/s3b_int.h src/cli/s3b_translate.c \
 	src/cli/s3backer.c \
 	src/cli/settings.c src/cli/settings.h \
 	src/cli/stats.c \

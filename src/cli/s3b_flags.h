@@ -46,7 +46,7 @@ int s3b_expand(struct argvec *out, int argc, char **argv, struct err *e);
 /* "--compress" and "--encrypt" alone get the values that they stand for. */
 void s3b_give_defaults(struct argvec *a, int argc, char **argv);
 
-/* For --help. */
+/* All flags, into a struct s3b_flags (s3b_int.h); also for --help. */
 const struct conf_opt *s3b_flag_table(void);
 
 #endif
