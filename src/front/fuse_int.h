@@ -11,8 +11,8 @@
 #include "loop/loop.h"
 #include "volume/volume.h"
 
-/* What fuse.c (session), fuse_ops.c (names and attributes) and fuse_io.c
- * (bytes of the disk) share. */
+/* What fuse.c (session), fuse_rx.c (receiving), fuse_ops.c (names and
+ * attributes), fuse_io.c (bytes of the disk) and fuse_note.c (the ledger) share. */
 
 enum { INO_ROOT = FUSE_ROOT_ID, INO_FILE, INO_STATS, INO_JSON };
 
@@ -125,9 +125,14 @@ fuse_is_busy(const struct fuse_front *f)
 	    f->own_flushing;
 }
 
-/* fuse.c: keep the buffer of the request that is being processed. */
+/* fuse_rx.c */
+void fuse_rx_ready(struct loop_fd *w, uint32_t events); /* of watch */
+/* Keep the buffer of the request that is being processed; give it back. */
 struct rx *fuse_rx_keep(struct fuse_front *f);
 void fuse_rx_put(struct fuse_front *f, struct rx *rx);
+void fuse_rx_fini(struct fuse_front *f);
+
+/* fuse.c */
 void fuse_check_idle(struct fuse_front *f);
 /* The handshake; an entry of fuse_ops. */
 void fuse_ops_init(void *userdata, struct fuse_conn_info *conn);

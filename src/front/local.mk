@@ -3,7 +3,7 @@ libpail_la_SOURCES += \
 	src/front/ending.c src/front/ending.h \
 	src/front/fuse.c src/front/fuse.h src/front/fuse_int.h \
 	src/front/fuse_io.c src/front/fuse_note.c \
-	src/front/fuse_ops.c \
+	src/front/fuse_ops.c src/front/fuse_rx.c \
 	src/front/guard.c src/front/guard.h \
 	src/front/hold.c src/front/hold.h \
 	src/front/holder.c src/front/holder.h src/front/holder_int.h \
