@@ -7,7 +7,7 @@
  * what the slot costs.  A free slot is cold (no pages, so all zeros) or warm
  * (all pages, contents undefined): whole blocks that stream through the cache
  * reuse warm slots without a system call or a page fault.  Only few slots are
- * kept warm.  Others are touched ahead of their use (reserve.c).
+ * kept warm.
  *
  * Free slots are taken last in, first out, and fresh ones in order of address,
  * so that the page tables stay as small as the most slots that were ever in
@@ -65,7 +65,6 @@ arena_open(struct arena *a, struct loop *l, uint32_t block_size,
 	a->block_size = block_size;
 	a->nslots = nslots;
 	a->freed = freed;
-	list_init(&a->reserve.present);
 	a->slot_stride = (uint32_t)(sizeof(struct slot) +
 	    BITS_WORDS(npages) * sizeof(uint64_t));
 	a->warm_max = WARM_BYTES / block_size;
@@ -95,7 +94,7 @@ arena_open(struct arena *a, struct loop *l, uint32_t block_size,
 void
 arena_fini(struct arena *a)
 {
-	must(a->nlive == 0 && !a->reserve.filling);
+	must(a->nlive == 0);
 	if (a->mem)
 		munmap(a->mem, (size_t)a->nslots * a->block_size);
 	if (a->zeros)
@@ -114,33 +113,22 @@ arena_bytes(const struct arena *a)
 	return a->pages * ARENA_PAGE + a->nused_ever * per_slot;
 }
 
-/* Pages go back to the kernel; they are zeros afterwards. */
-void
-arena_give_back(uint8_t *p, size_t n)
+/* Give a slot's pages back to the kernel; it is all zeros afterwards. */
+static void
+slot_cool(struct arena *a, struct slot *s)
 {
+	uint8_t *p = s->buf.data;
+	size_t n = a->block_size;
+
+	if (s->npages == 0)
+		return;
 	/* Locked memory needs the second form (Linux 5.18). */
 	if (madvise(p, n, MADV_DONTNEED) < 0 &&
 	    madvise(p, n, MADV_DONTNEED_LOCKED) < 0)
 		memset(p, 0, n);
-}
-
-static void
-slot_cool(struct arena *a, struct slot *s)
-{
-	if (s->npages == 0)
-		return;
-	arena_give_back(s->buf.data, a->block_size);
 	a->pages -= s->npages;
 	s->npages = 0;
 	memset(s->held, 0, a->slot_stride - sizeof(*s));
-}
-
-void
-arena_cool(struct arena *a, struct slot *s)
-{
-	slot_cool(a, s);
-	s->next = a->cold;
-	a->cold = s;
 }
 
 static void
@@ -148,14 +136,15 @@ slot_home(struct arena *a, struct slot *s)
 {
 	must(a->nlive > 0);
 	a->nlive--;
-	reserve_home(s);
 	if (s->npages == a->block_size / ARENA_PAGE &&
 	    a->nwarm < a->warm_max) {
 		s->next = a->warm;
 		a->warm = s;
 		a->nwarm++;
 	} else {
-		arena_cool(a, s);
+		slot_cool(a, s);
+		s->next = a->cold;
+		a->cold = s;
 	}
 	if (a->freed)
 		a->freed(a);
@@ -194,19 +183,7 @@ slot_fresh(struct arena *a)
 	s->buf.release = slot_release;
 	s->arena = a;
 	s->task.run = slot_came_home;
-	list_init(&s->link);
 	a->nused_ever++;
-	return s;
-}
-
-struct slot *
-arena_free_slot(struct arena *a)
-{
-	struct slot *s = a->cold;
-
-	if (!s)
-		return slot_fresh(a);
-	a->cold = s->next;
 	return s;
 }
 
@@ -215,59 +192,42 @@ arena_trim(struct arena *a)
 {
 	struct slot *s = a->warm;
 
-	if (reserve_trim(a))
-		return true;
 	if (!s)
-		return reserve_shed(a);
+		return false;
 	a->warm = s->next;
 	a->nwarm--;
-	arena_cool(a, s);
+	slot_cool(a, s);
+	s->next = a->cold;
+	a->cold = s;
 	return true;
-}
-
-/* From where a slot is had that is not ready. */
-static struct slot *
-get_free(struct arena *a, bool whole)
-{
-	struct slot *s = a->warm;
-
-	if (whole && s) {
-		a->warm = s->next;
-		a->nwarm--;
-		return s;
-	}
-	if (!a->cold && a->nused_ever == a->nslots)
-		arena_trim(a);
-	return arena_free_slot(a);
-}
-
-static struct slot *
-begin(struct arena *a, struct slot *s)
-{
-	a->nlive++;
-	s->buf.refs = 1;
-	s->buf.len = a->block_size;
-	return s;
 }
 
 struct slot *
 arena_get(struct arena *a, bool whole)
 {
-	struct slot *s = get_free(a, whole);
+	struct slot *s;
 
-	if (!s)
-		return NULL;
+	if (whole && a->warm) {
+		s = a->warm;
+		a->warm = s->next;
+		a->nwarm--;
+	} else {
+		if (!a->cold && a->nused_ever == a->nslots)
+			arena_trim(a);
+		s = a->cold;
+		if (s)
+			a->cold = s->next;
+		else
+			s = slot_fresh(a);
+		if (!s)
+			return NULL;
+	}
+	a->nlive++;
+	s->buf.refs = 1;
+	s->buf.len = a->block_size;
 	if (whole)
 		slot_hold(s, 0, a->block_size);
-	return begin(a, s);
-}
-
-struct slot *
-arena_get_ready(struct arena *a)
-{
-	struct slot *s = reserve_take(a);
-
-	return s ? begin(a, s) : NULL;
+	return s;
 }
 
 unsigned
@@ -276,8 +236,6 @@ slot_unheld(const struct slot *s, uint32_t off, uint32_t len)
 	uint32_t from = off / ARENA_PAGE;
 	uint32_t to = (off + len + ARENA_PAGE - 1) / ARENA_PAGE;
 
-	if (s->present)
-		return 0;
 	return to - from - bits_count(s->held, from, to);
 }
 
@@ -288,7 +246,7 @@ slot_hold(struct slot *s, uint32_t off, uint32_t len)
 	uint32_t to = (off + len + ARENA_PAGE - 1) / ARENA_PAGE;
 	unsigned n = slot_unheld(s, off, len);
 
-	if (n == 0 && !s->present)
+	if (n == 0)
 		return;
 	bits_set(s->held, from, to);
 	s->npages += n;

@@ -7,10 +7,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/list.h"
 #include "cache/bits.h"
 #include "loop/loop.h"
-#include "loop/work.h"
 
 /*
  * The memory of the cache: slots of one block of address space each, which
@@ -30,27 +28,8 @@ struct slot {
 	struct arena *arena;
 	struct slot *next;     /* in a list of free slots */
 	struct loop_task task; /* comes home from another thread */
-	struct list link;      /* present: on reserve.present */
-	bool present;	       /* costs all of its pages, held or not */
-	uint32_t npages;       /* that it costs */
+	uint32_t npages;       /* held */
 	uint64_t held[];       /* one bit per page */
-};
-
-/* reserve.c */
-#define RESERVE_BATCH 32u
-struct reserve {
-	struct work_pool *pool;
-	unsigned max;	    /* free ones; 0: none are made */
-	uint64_t pages_max; /* of the arena, beyond which none are made */
-	void (*filled)(struct arena *a);
-	struct slot *ready; /* free, all pages there, all zeros */
-	unsigned nready;
-	struct list present; /* slots in use, the first taken first */
-	bool filling;	    /* batch is being touched */
-	bool failed;
-	struct work work;
-	struct slot *batch[RESERVE_BATCH];
-	unsigned nbatch;
 };
 
 struct arena {
@@ -69,8 +48,7 @@ struct arena {
 	struct slot *cold;    /* free, without pages, all zeros */
 	struct slot *warm;    /* free, all pages held, contents undefined */
 	uint32_t nwarm, warm_max;
-	uint64_t pages;	      /* that all slots cost, free ones too */
-	struct reserve reserve;
+	uint64_t pages;	      /* held, in live and in warm slots */
 };
 #define ARENA_ZEROS (1u << 20)
 
@@ -87,32 +65,10 @@ uint64_t arena_bytes(const struct arena *a);
  * and every page is held.  Otherwise it is all zeros and holds no page.
  */
 struct slot *arena_get(struct arena *a, bool whole);
-/* Give back pages that are there for nobody; false if there are none. */
+/* Give the pages of warm slots back; false if there are none. */
 bool arena_trim(struct arena *a);
 
-/*
- * From now on slots of so many bytes are touched ahead, on threads of pool, while
- * the arena costs less than half of `memory`.  filled is called after each time.
- */
-void reserve_open(struct arena *a, struct work_pool *pool, uint64_t bytes,
-    uint64_t memory, void (*filled)(struct arena *a));
-/* No more of that; the arena may be freed when reserve.filling is false. */
-void reserve_close(struct arena *a);
-/* A slot as of arena_get(a, false), all pages of which are paid for and touched;
- * NULL: there is none. */
-struct slot *arena_get_ready(struct arena *a);
-
-/* Between arena.c and reserve.c. */
-struct slot *reserve_take(struct arena *a);
-void reserve_fill(struct arena *a);    /* if it may */
-void reserve_home(struct slot *s);     /* it is free again */
-bool reserve_trim(struct arena *a);    /* give back a free one's pages */
-bool reserve_shed(struct arena *a);    /* those of present ones, not held */
-struct slot *arena_free_slot(struct arena *a); /* cold or new; or NULL */
-void arena_cool(struct arena *a, struct slot *s); /* free, without pages */
-void arena_give_back(uint8_t *p, size_t n);
-
-/* Pages of [off, off + len) that would cost more than now; hold them (before they are
+/* Pages of [off, off + len) that are not held yet; hold them (before they are
  * written to). */
 unsigned slot_unheld(const struct slot *s, uint32_t off, uint32_t len);
 void slot_hold(struct slot *s, uint32_t off, uint32_t len);

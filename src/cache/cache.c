@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "base/must.h"
 
-#define RESERVE_MAX (512ull << 20) /* memory that is touched ahead */
 #define SIZE_DEFAULT (256ull << 20)
 #define MIN_BLOCKS 8
 #define MIN_SIZE (1ull << 20)
@@ -130,20 +129,6 @@ memory_freed(struct arena *a)
 	write_admit(container_of(a, struct cache, arena));
 }
 
-static void
-memory_touched(struct arena *a)
-{
-	cache_check_drained(container_of(a, struct cache, arena));
-}
-
-static uint64_t
-reserve_bytes(const struct cache *c)
-{
-	uint64_t n = c->params.size / 4;
-
-	return n < RESERVE_MAX ? n : RESERVE_MAX;
-}
-
 /* As many entries as the memory has pages, unless what one costs in itself
  * (with its slot) would be more than a quarter of it. */
 static uint32_t
@@ -247,9 +232,6 @@ cache_open(struct layout *l, struct loop *loop, const struct cache_params *p,
 	rc = jnl_open(c, e);
 	if (rc < 0)
 		goto fail;
-	if (c->params.pool && !c->info.read_only)
-		reserve_open(&c->arena, c->params.pool, reserve_bytes(c),
-		    c->params.size, memory_touched);
 	*out = c;
 	return 0;
 fail:
@@ -358,7 +340,7 @@ void
 cache_check_drained(struct cache *c)
 {
 	if (!c->closing || c->nfetches || c->nsending || c->nerase_sent ||
-	    c->syncing || c->spill_flushing || c->arena.reserve.filling)
+	    c->syncing || c->spill_flushing)
 		return;
 	c->bye.run = bye;
 	loop_defer(c->loop, &c->bye);
@@ -391,7 +373,6 @@ cache_free(struct cache *c)
 	if (c->syncing)
 		layout_cancel(&c->sync);
 	loop_timer_cancel(&c->pace_timer);
-	reserve_close(&c->arena);
 	cache_check_drained(c);
 	loop_run_until(c->loop, &c->drained);
 	loop_timer_cancel(&c->wb_timer);

@@ -35,7 +35,6 @@ struct buf;
 struct cache;
 struct layout;
 struct stat_set;
-struct work_pool;
 
 enum cache_op {
 	CACHE_READ,
@@ -102,9 +101,6 @@ struct cache_params {
 				    * that would have to wait fail (-EIO);
 				    * for lack of space at once (-ENOSPC) */
 	struct journal *journal; /* borrowed, outlives the cache; or NULL */
-	/* Borrowed: touches a quarter of the memory ahead of its use, so that
-	 * writers need not wait for the kernel's pages.  NULL: nobody does. */
-	struct work_pool *pool;
 };
 void cache_params_init(struct cache_params *p);
 

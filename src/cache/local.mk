@@ -14,7 +14,6 @@ libpail_la_SOURCES += \
 	src/cache/pace.c \
 	src/cache/ranges.c src/cache/ranges.h \
 	src/cache/read.c \
-	src/cache/reserve.c \
 	src/cache/seek.c \
 	src/cache/spill.c \
 	src/cache/write.c \

@@ -112,27 +112,6 @@ copy_pages(struct slot *to, const struct slot *from, uint32_t npages,
 	}
 }
 
-/* A slot for [off, off + len), and a copy of the rest of old. */
-static struct slot *
-get_slot(struct cache *c, const struct slot *old, uint32_t off, uint32_t len)
-{
-	bool whole = len == c->info.block_size;
-	unsigned need =
-	    (off + len + ARENA_PAGE - 1) / ARENA_PAGE - off / ARENA_PAGE;
-	struct slot *s;
-
-	if (old && !whole)
-		need += old->npages;
-	if (need > c->npages)
-		need = c->npages;
-	if (!evict_room(c, need))
-		return NULL;
-	while (!(s = arena_get(&c->arena, whole)))
-		if (!evict_memory(c))
-			return NULL;
-	return s;
-}
-
 /* Give e a slot of its own, with the pages of [off, off + len) held. */
 static bool
 own_slot(struct cache *c, struct entry *e, uint32_t off, uint32_t len)
@@ -148,12 +127,16 @@ own_slot(struct cache *c, struct entry *e, uint32_t off, uint32_t len)
 		slot_hold(old, off, len);
 		return true;
 	}
-	/* A warm one is hot in the processor's cache, too. */
-	s = whole && c->arena.warm ? NULL : arena_get_ready(&c->arena);
-	if (!s)
-		s = get_slot(c, old, off, len);
-	if (!s)
+	need = (off + len + ARENA_PAGE - 1) / ARENA_PAGE - off / ARENA_PAGE;
+	if (old && !whole)
+		need += old->npages;
+	if (need > c->npages)
+		need = c->npages;
+	if (!evict_room(c, need))
 		return false;
+	while (!(s = arena_get(&c->arena, whole)))
+		if (!evict_memory(c))
+			return false;
 	if (old && !whole) {
 		copy_pages(s, old, c->npages, off, len);
 	}

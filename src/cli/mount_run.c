@@ -199,7 +199,6 @@ open_and_serve(struct child *c, bool *gave_up, struct err *e)
 		serve_free(serve);
 		return rc;
 	}
-	set->volume.cache.pool = set->pool;
 	rc = volume_open(&set->env, j->url, &set->volume, &v, e);
 	if (rc == 0) {
 		j->serve.pool = set->pool;

@@ -2,8 +2,6 @@
 /* How much the cache holds and of what: C6, slowing of writers, replacement. */
 #include "tests/unit/cache/fake.h"
 
-#include "loop/work.h"
-
 #define BS 131072u
 #define P 4096u
 #define MB (1u << 20)
@@ -144,58 +142,6 @@ small_then_large(void **state)
 	churn(g, false, BS, 20);
 	churn(g, true, BS, 20);
 	churn(g, false, P, 200);
-}
-
-static struct work_pool *pool; /* freed at the end: a cache may use it */
-
-static void
-with_a_reserve(struct rig *g)
-{
-	struct err e = ERR_INIT;
-
-	if (!pool)
-		pool = work_pool_new(2, &e);
-	assert_non_null(pool);
-	g->p.pool = pool;
-	rig_open(g);
-	pass(g, 1 * MS); /* the threads' work ends before time goes on */
-	assert_true(memory(g) >= 4 * MB);
-}
-
-/* Memory that is touched ahead is within the bound, and lent. */
-static void
-touched_ahead(void **state) /* C6 */
-{
-	struct rig *g = *state;
-
-	g->p.size = 32 * MB;
-	with_a_reserve(g);
-	churn(g, true, P, 500);
-	churn(g, true, BS, 50);
-	churn(g, false, P, 500);
-	must_flush(g);
-	assert_int_equal(dirty(g), 0);
-}
-
-/* As many lone pages find room as without it. */
-static void
-touched_ahead_is_lent(void **state)
-{
-	struct rig *g = *state;
-
-	g->p.size = 16 * MB;
-	with_a_reserve(g);
-	for (uint64_t b = 0; b < 3000; b++) {
-		must_write(g, b, (uint32_t)(b % 16) * P, P, pat);
-		if (b % 500 == 0)
-			must_flush(g);
-	}
-	must_flush(g);
-	assert_int_equal(stat_get(&g->stats, STAT_CACHE_EVICTIONS), 0);
-	assert_true(memory(g) <= 16 * MB);
-	for (uint64_t b = 0; b < 3000; b++)
-		must_read(g, b, (uint32_t)(b % 16) * P, P, pat);
-	assert_int_equal(g->l->nread, 0);
 }
 
 static void
@@ -429,8 +375,6 @@ main(void)
 	    T(small_random_writes),
 	    T(large_random_writes),
 	    T(small_then_large),
-	    T(touched_ahead),
-	    T(touched_ahead_is_lent),
 	    T(large_blocks),
 	    T(writers_slow_down_smoothly),
 	    T(a_sequential_writer_gets_all_of_the_store),
@@ -442,8 +386,5 @@ main(void)
 	    T(what_comes_back_is_kept),
 	};
 
-	int rc = cmocka_run_group_tests(tests, NULL, NULL);
-
-	work_pool_free(pool);
-	return rc;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

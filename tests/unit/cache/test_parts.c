@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts that the cache is made of: bit ranges, ranges of blocks, slots;
  * each against the obvious way to do the same. */
-#include <sys/mman.h>
-
 #include "tests/unit/cache/fake.h"
 
 #include "cache/arena.h"
 #include "cache/bits.h"
 #include "cache/ranges.h"
-#include "loop/work.h"
 
 static uint64_t
 rnd(uint64_t *s)
@@ -216,115 +213,6 @@ slots(void **state)
 	loop_free(l);
 }
 
-static bool was_filled;
-
-static void
-filled(struct arena *a)
-{
-	was_filled = !a->reserve.filling;
-}
-
-static unsigned
-resident(const uint8_t *p, size_t n)
-{
-	unsigned char vec[64];
-	unsigned pages = 0;
-
-	assert_true(n / ARENA_PAGE <= sizeof(vec));
-	assert_int_equal(mincore((void *)(uintptr_t)p, n, vec), 0);
-	for (size_t i = 0; i < n / ARENA_PAGE; i++)
-		pages += vec[i] & 1;
-	return pages;
-}
-
-/* Slots that are touched ahead cost their pages, and give back when there is need
- * what is not held. */
-static void
-touched_ahead(void **state)
-{
-	struct err e = ERR_INIT;
-	struct loop *l = loop_new_virtual(&e);
-	struct work_pool *pool = work_pool_new(2, &e);
-	struct arena a;
-	struct slot *s, *t;
-
-	assert_non_null(pool);
-	assert_int_equal(arena_open(&a, l, 65536, 200, freed, &e), 0);
-	assert_null(arena_get_ready(&a));
-	was_filled = false;
-	reserve_open(&a, pool, 40 * 65536, 1 << 30, filled);
-	assert_int_equal(loop_run_until(l, &was_filled), 0);
-	assert_int_equal(a.reserve.nready, RESERVE_BATCH);
-	assert_int_equal(a.pages, RESERVE_BATCH * 16);
-
-	s = arena_get_ready(&a);
-	assert_non_null(s);
-	assert_int_equal(resident(s->buf.data, 65536), 16);
-	assert_true(mem_is_zero(s->buf.data, 65536));
-	assert_int_equal(slot_unheld(s, 0, 65536), 0);
-	slot_hold(s, 4096, 5000);
-	memset(s->buf.data + 4096, 7, 5000);
-	assert_int_equal(a.pages, RESERVE_BATCH * 16);
-	/* The rest of it is lent: free ones go first, then what is not held. */
-	reserve_close(&a);
-	for (unsigned i = 1; i < RESERVE_BATCH; i++)
-		assert_true(arena_trim(&a));
-	assert_int_equal(a.pages, 16);
-	assert_true(arena_trim(&a));
-	assert_int_equal(a.pages, 2);
-	assert_int_equal(s->npages, 2);
-	assert_int_equal(resident(s->buf.data, 65536), 2);
-	assert_int_equal(s->buf.data[4096], 7);
-	assert_int_equal(s->buf.data[4096 + 4999], 7);
-	assert_false(arena_trim(&a));
-	assert_int_equal(slot_unheld(s, 0, 65536), 14);
-	slot_unref(s);
-	assert_int_equal(a.pages, 0);
-
-	/* One that comes home is warm, and nothing is counted twice. */
-	was_filled = false;
-	reserve_open(&a, pool, 40 * 65536, 1 << 30, filled);
-	assert_int_equal(loop_run_until(l, &was_filled), 0);
-	t = arena_get_ready(&a);
-	slot_hold(t, 0, 512);
-	t->buf.data[0] = 1;
-	slot_unref(t);
-	assert_int_equal(a.nwarm, 1);
-	assert_int_equal(a.pages, RESERVE_BATCH * 16);
-	s = arena_get(&a, true);
-	assert_ptr_equal(s, t);
-	assert_int_equal(a.pages, RESERVE_BATCH * 16);
-	slot_unref(s);
-	while (arena_trim(&a))
-		;
-	assert_int_equal(a.pages, 0);
-	arena_fini(&a);
-	work_pool_free(pool);
-	loop_free(l);
-}
-
-/* Not where more than half of the memory is in use. */
-static void
-touched_ahead_within_bounds(void **state)
-{
-	struct err e = ERR_INIT;
-	struct loop *l = loop_new_virtual(&e);
-	struct work_pool *pool = work_pool_new(1, &e);
-	struct arena a;
-
-	assert_int_equal(arena_open(&a, l, 65536, 200, freed, &e), 0);
-	was_filled = false;
-	reserve_open(&a, pool, 100 * 65536, 100 * 65536, filled);
-	while (a.reserve.filling) {
-		was_filled = false;
-		assert_int_equal(loop_run_until(l, &was_filled), 0);
-	}
-	assert_int_equal(a.reserve.nready, RESERVE_BATCH);
-	arena_fini(&a);
-	work_pool_free(pool);
-	loop_free(l);
-}
-
 int
 main(void)
 {
@@ -333,8 +221,6 @@ main(void)
 	    cmocka_unit_test(block_ranges),
 	    cmocka_unit_test(too_many_ranges),
 	    cmocka_unit_test(slots),
-	    cmocka_unit_test(touched_ahead),
-	    cmocka_unit_test(touched_ahead_within_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
