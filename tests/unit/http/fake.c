@@ -162,8 +162,9 @@ accept_all(void *arg)
 		c->f = f;
 		c->fd = fd;
 		c->number = f->nconns;
-		must(pthread_create(&c->thread, NULL, serve, c) == 0);
+		/* First: whoever has an answer by it may ask how many. */
 		__atomic_fetch_add(&f->nconns, 1, __ATOMIC_SEQ_CST);
+		must(pthread_create(&c->thread, NULL, serve, c) == 0);
 	}
 	return NULL;
 }
